@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+# What every target of ours is compiled with. Sanitizers come from the presets through ORPHAN_SANITIZE.
+set(ORPHAN_SANITIZE "" CACHE STRING "comma-separated sanitizers, e.g. address,undefined")
+
+add_library(orphan_options INTERFACE)
+target_include_directories(orphan_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(orphan_options INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Wold-style-cast -Wcast-align -Wunused
+  -Woverloaded-virtual -Wimplicit-fallthrough -fno-exceptions -fno-omit-frame-pointer -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+# Debian has no static libfmt.
+target_compile_definitions(orphan_options INTERFACE FMT_HEADER_ONLY)
+if(ORPHAN_SANITIZE)
+  target_compile_options(orphan_options INTERFACE -fsanitize=${ORPHAN_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(orphan_options INTERFACE -fsanitize=${ORPHAN_SANITIZE})
+endif()

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/fd.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace orphan {
+
+Error system_error(std::string_view what, int error_number) {
+  ErrorCode code = ErrorCode::Io;
+  if (error_number == EACCES || error_number == EPERM) code = ErrorCode::Permission;
+  if (error_number == ENOENT || error_number == ENOTDIR) code = ErrorCode::NotFound;
+  if (error_number == EINTR) code = ErrorCode::Interrupted;
+  if (error_number == ENOMEM) code = ErrorCode::OutOfMemory;
+  char buffer[128];
+  return {code, std::string(what) + ": " + ::strerror_r(error_number, buffer, sizeof buffer)};
+}
+
+Result<Fd> open_file(const std::string& path, int flags) {
+  int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
+  if (fd < 0) return system_error(path, errno);
+  return Fd(fd);
+}
+
+Result<std::string> read_file(const std::string& path) {
+  Fd fd = TRY(open_file(path, O_RDONLY));
+  std::string text;
+  for (;;) {
+    constexpr std::size_t kStep = 1 << 16;
+    std::size_t used = text.size();
+    text.resize(used + kStep);
+    ssize_t got = ::read(fd.value(), text.data() + used, kStep);
+    int error_number = errno;
+    text.resize(used + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got == 0) return text;
+    if (got < 0 && error_number != EINTR) return system_error(path, error_number);
+  }
+}
+
+}  // namespace orphan

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "cli/scan.h"
+
+int main(int argc, char** argv) {
+  using namespace orphan::cli;
+  auto command = parse(argc, argv);
+  if (const Done* done = std::get_if<Done>(&command)) {
+    fmt::print(done->status == 0 ? stdout : stderr, "{}", done->text);
+    return done->status;
+  }
+  return run_scan(std::get<ScanCommand>(command));
+}

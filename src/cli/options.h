@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line: what may be said, checked strictly, and the help that comes from the same table.
+#pragma once
+#include <string>
+#include <variant>
+
+#include "base/types.h"
+
+namespace orphan::cli {
+
+enum class Format : u8 { Text, Kmemleak, Json };
+
+struct ScanCommand {
+  std::string target = "kernel";
+  Format format = Format::Text;
+  std::string output;  // empty: standard output
+  u32 passes = 5;
+  double interval_s = 5;
+  double min_age_s = 5;
+  u64 max_objects = 10'000;
+};
+
+// Nothing to run: the text goes to standard output (help, version) or standard error, and the program ends.
+struct Done {
+  int status = 0;
+  std::string text;
+};
+
+std::variant<ScanCommand, Done> parse(int argc, char** argv);
+
+// "orphan 0.1.0 (libbpf 1.1, static)".
+std::string version_text();
+
+}  // namespace orphan::cli

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "cli/options.h"
+
+namespace orphan::cli {
+
+// Runs `orphan scan`; returns the exit status.
+int run_scan(const ScanCommand& command);
+
+}  // namespace orphan::cli

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// A leak is monotone: what nothing points to stays so until it is freed. So a candidate must be live, unreferenced and
+// unchanged in every pass; torn reads of a target that moves differ from pass to pass and drop out.
+//
+// What is kept between passes is a bit for each slot of the spans that have candidates, and a checksum for each candidate.
+#pragma once
+#include <vector>
+
+#include "memory/memory.h"
+#include "scan/snapshot.h"
+
+namespace orphan {
+
+// The kernel's crc32: reflected polynomial 0xEDB88320, no inversion at either end. All zeros with seed 0 give 0.
+u32 kernel_crc32(u32 seed, Bytes bytes);
+
+class Confirmation {
+ public:
+  // Takes the blocks of `unreferenced` (one bit a slot of `snapshot`) as this pass's candidates, less those that were none
+  // in the pass before or have changed since. A block whose contents cannot be read is no candidate.
+  Result<void> add_pass(const Snapshot& snapshot, const BitVector& unreferenced, const Memory& memory);
+
+  u32 passes() const { return passes_; }
+  u64 count() const { return count_; }
+  // Whether the last pass dropped nothing, and there was one before it.
+  bool is_settled() const { return passes_ >= 2 && count_ == count_before_; }
+
+  // A block that was unreferenced and unchanged in every pass.
+  struct Candidate {
+    Addr address;
+    u64 size_bytes = 0;
+    u32 owner = 0;
+    u32 checksum = 0;
+    bool is_replicated = false;  // `address` is what the copy offsets are added to
+  };
+  // Calls f(candidate) for each, in ascending order of their places in the last snapshot, which is not needed any more.
+  template <typename F>
+  void for_each(F&& f) const {
+    u64 n = 0;
+    for (const Kept& kept : kept_) {
+      candidates_.for_each(kept.first_bit, kept.slots, [&](u64 bit) {
+        f(Candidate{kept.start + (bit - kept.first_bit) * kept.stride_bytes, kept.object_bytes, kept.owner, checksums_[n++],
+                    kept.is_replicated});
+      });
+    }
+  }
+
+ private:
+  struct Kept {
+    Addr start;
+    u32 slots = 0;
+    u32 owner = 0;
+    u64 stride_bytes = 0, object_bytes = 0;
+    bool is_replicated = false;
+    u64 first_bit = 0;       // in candidates_
+    u64 first_checksum = 0;  // in checksums_
+
+    bool is_same_place(const Kept& other) const {
+      return start == other.start && slots == other.slots && stride_bytes == other.stride_bytes && owner == other.owner;
+    }
+  };
+
+  u32 passes_ = 0;
+  u64 count_ = 0, count_before_ = 0;
+  std::vector<Kept> kept_;  // as the snapshot has them
+  BitVector candidates_;
+  std::vector<u32> checksums_;
+};
+
+}  // namespace orphan

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/btf.h"
+
+#include <bpf/btf.h>
+#include <fcntl.h>
+
+#include "base/fd.h"
+
+namespace orphan::kernel {
+namespace {
+
+// A struct nests anonymous members only so deep; more is a loop in hostile data.
+constexpr int kMaxDepth = 16;
+
+// The type behind typedefs and qualifiers.
+u32 strip(const btf* types, u32 id) {
+  for (int i = 0; i < kMaxDepth; ++i) {
+    const btf_type* type = btf__type_by_id(types, id);
+    if (type == nullptr || (!btf_is_mod(type) && !btf_is_typedef(type))) return id;
+    id = type->type;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void Btf::Free::operator()(btf* b) const {
+  btf__free(b);
+}
+
+Result<Btf> Btf::load(const std::string& path, const Btf* base) {
+  // Asked first with open(2), whose errors say more than libbpf's.
+  TRY(open_file(path, O_RDONLY));
+  btf* parsed = base == nullptr ? btf__parse(path.c_str(), nullptr) : btf__parse_split(path.c_str(), base->handle_.get());
+  if (parsed == nullptr) {
+    return Error(ErrorCode::BadData, path + ": not valid BTF; nothing can be read without the kernel's type information");
+  }
+  Btf result{std::unique_ptr<btf, Free>(parsed)};
+  result.index_names(base == nullptr ? 1 : btf__type_cnt(base->handle_.get()));
+  return result;
+}
+
+void Btf::index_names(u32 first) {
+  u32 count = btf__type_cnt(handle_.get());
+  for (u32 id = first; id < count; ++id) {
+    const btf_type* type = btf__type_by_id(handle_.get(), id);
+    if (type->name_off == 0 || (!btf_is_composite(type) && !btf_is_any_enum(type))) continue;
+    const char* name = btf__name_by_offset(handle_.get(), type->name_off);
+    if (name != nullptr) ids_.try_emplace(name, id);
+  }
+}
+
+u32 Btf::find(std::string_view type) const {
+  auto found = ids_.find(type);
+  return found == ids_.end() ? 0 : found->second;
+}
+
+std::optional<u32> Btf::size_of_id(u32 type_id) const {
+  i64 size = btf__resolve_size(handle_.get(), type_id);
+  if (size < 0 || size > INT32_MAX) return std::nullopt;
+  return static_cast<u32>(size);
+}
+
+std::optional<u32> Btf::size_of(std::string_view type) const {
+  u32 id = find(type);
+  return id == 0 ? std::nullopt : size_of_id(id);
+}
+
+std::optional<Member> Btf::find_member(u32 type_id, std::string_view name, u32* member_type, int depth) const {
+  const btf_type* type = btf__type_by_id(handle_.get(), strip(handle_.get(), type_id));
+  if (type == nullptr || !btf_is_composite(type) || depth > kMaxDepth) return std::nullopt;
+  const btf_member* members = btf_members(type);
+  for (u32 i = 0; i < btf_vlen(type); ++i) {
+    u32 bit = btf_member_bit_offset(type, i);
+    u32 bits = btf_member_bitfield_size(type, i);
+    const char* member_name = btf__name_by_offset(handle_.get(), members[i].name_off);
+    if (member_name != nullptr && name == member_name) {
+      *member_type = members[i].type;
+      return Member{bit / 8, size_of_id(members[i].type).value_or(0), static_cast<u8>(bit % 8), static_cast<u8>(bits)};
+    }
+    if (members[i].name_off != 0) continue;
+    if (auto inner = find_member(members[i].type, name, member_type, depth + 1)) {
+      inner->offset_bytes += bit / 8;
+      return inner;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Member> Btf::member(std::string_view type, std::string_view path) const {
+  u32 id = find(type);
+  if (id == 0) return std::nullopt;
+  Member sum;
+  for (;;) {
+    std::size_t dot = path.find('.');
+    u32 next = 0;
+    auto found = find_member(id, path.substr(0, dot), &next, 0);
+    if (!found) return std::nullopt;
+    found->offset_bytes += sum.offset_bytes;
+    sum = *found;
+    if (dot == std::string_view::npos) return sum;
+    path.remove_prefix(dot + 1);
+    id = next;
+  }
+}
+
+std::optional<u64> Btf::enumerator(std::string_view type, std::string_view name) const {
+  const btf_type* found = btf__type_by_id(handle_.get(), find(type));
+  if (found == nullptr) return std::nullopt;
+  for (u32 i = 0; i < btf_vlen(found); ++i) {
+    u32 name_off;
+    u64 value;
+    if (btf_is_enum(found)) {
+      name_off = btf_enum(found)[i].name_off;
+      value = static_cast<u64>(i64{btf_enum(found)[i].val});
+    } else if (btf_is_enum64(found)) {
+      name_off = btf_enum64(found)[i].name_off;
+      value = btf_enum64_value(&btf_enum64(found)[i]);
+    } else {
+      return std::nullopt;
+    }
+    const char* text = btf__name_by_offset(handle_.get(), name_off);
+    if (text != nullptr && name == text) return value;
+  }
+  return std::nullopt;
+}
+
+}  // namespace orphan::kernel

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel's own description of its types (BTF), read through libbpf: offsets of members, sizes, enumerators.
+#pragma once
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+
+struct btf;
+
+namespace orphan::kernel {
+
+// Where a member stands in its struct.
+struct Member {
+  u32 offset_bytes = 0;
+  u32 size_bytes = 0;
+  u8 bit_offset = 0;  // of a bit field, from offset_bytes on
+  u8 bit_size = 0;    // 0: not a bit field
+};
+
+class Btf {
+ public:
+  // Parses raw BTF, e.g. /sys/kernel/btf/vmlinux. With `base`, a module's BTF, which builds on the kernel's; `base` must
+  // outlive this.
+  static Result<Btf> load(const std::string& path, const Btf* base = nullptr);
+
+  // Size of a struct or union; nothing when there is no complete type of that name.
+  std::optional<u32> size_of(std::string_view type) const;
+  // A member by its path, "thread.fpu"; anonymous structs and unions on the way are looked through.
+  std::optional<Member> member(std::string_view type, std::string_view path) const;
+  // An enumerator of the enum named `type`.
+  std::optional<u64> enumerator(std::string_view type, std::string_view name) const;
+  // Whether the type exists at all.
+  bool has(std::string_view type) const { return find(type) != 0; }
+
+ private:
+  struct Free {
+    void operator()(btf* b) const;
+  };
+  explicit Btf(std::unique_ptr<btf, Free> handle) : handle_(std::move(handle)) {}
+  u32 find(std::string_view type) const;
+  std::optional<Member> find_member(u32 type_id, std::string_view name, u32* member_type, int depth) const;
+  std::optional<u32> size_of_id(u32 type_id) const;
+  void index_names(u32 first);
+
+  std::unique_ptr<btf, Free> handle_;
+  std::unordered_map<std::string_view, u32> ids_;  // structs, unions, enums; names point into the BTF
+};
+
+}  // namespace orphan::kernel

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Words that look like references and keep nothing alive. One table of rules, each with its reason; every rule tells where
+// such words stand, in blocks (for the marker's ContentFilter) or in static per-CPU memory (cut out of the roots).
+#pragma once
+#include <string_view>
+
+#include "kernel/address_space.h"
+#include "kernel/globals.h"
+#include "kernel/layouts.h"
+#include "scan/snapshot.h"
+
+namespace orphan::kernel {
+
+enum class Rule : u8 {
+  VmapAreaBounds,  // blocks
+  VmStructAddr,
+  TaskFpu,
+  BounceBuffer,
+  CpuSlab,
+  NapiStaleSlots,  // static per-CPU memory
+  IrqStack,
+  ExceptionStacks,
+};
+struct RuleText {
+  Rule rule;
+  std::string_view where;
+  std::string_view reason;
+};
+std::span<const RuleText> rules();
+
+// The rules about blocks, for one snapshot.
+class BlockRules : public ContentFilter {
+ public:
+  BlockRules(const Layouts& layouts, Range vmalloc, Range modules) : layouts_(layouts), vmalloc_(vmalloc), modules_(modules) {}
+
+  // All objects of this shape are of the kind that the rule is about, or may be (merged caches).
+  void set_shape(u32 shape, Rule rule);
+  void add_vm_struct(Addr vm) { vm_structs_.push_back(vm); }
+  // The block that holds the address is a copy of what was read.
+  void add_bounce_buffer(Addr buffer) { bounce_buffers_.push_back(buffer); }
+  // To be called after the last add.
+  void sort();
+
+  void non_owning(const Span& span, Addr object, Bytes contents, std::pmr::vector<Extent>& skip) const override;
+
+ private:
+  bool is_mapped_page(u64 address) const {
+    return address % kPageBytes == 0 && (vmalloc_.contains(Addr{address}) || modules_.contains(Addr{address}));
+  }
+
+  const Layouts& layouts_;
+  Range vmalloc_, modules_;
+  std::vector<std::pair<u32, Rule>> shapes_;
+  std::vector<Addr> vm_structs_;
+  std::vector<Addr> bounce_buffers_;
+};
+
+// The parts of the static per-CPU area (as cookies) of the CPU at `cpu_offset` that are no roots, ascending.
+std::vector<Range> static_percpu_exceptions(const KernelMemory& memory, const Layouts& layouts, const Globals& globals,
+                                            u64 cpu_offset);
+
+}  // namespace orphan::kernel

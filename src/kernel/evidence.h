@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the contents of leaked blocks say about them: a function table names the type, a string the owner.
+#pragma once
+#include <vector>
+
+#include "kernel/btf.h"
+#include "kernel/symbols.h"
+#include "report/report.h"
+
+namespace orphan::kernel {
+
+// Gathers evidence over the blocks of one group: what stands at the same offset in most of them is worth most.
+class EvidenceGatherer {
+ public:
+  explicit EvidenceGatherer(const Symbols& symbols) : symbols_(symbols) {}
+
+  void add(Bytes contents);
+  // The most frequent first; at most `limit`.
+  std::vector<Evidence> result(std::size_t limit) const;
+
+ private:
+  void note(Evidence::Kind kind, u64 offset, std::string text);
+
+  const Symbols& symbols_;
+  std::vector<Evidence> found_;
+};
+
+// The struct that a cache's objects are, when the cache has a type of its own: one of that name and size in the kernel's
+// BTF, or in a module's below `module_folder`. Empty: not known.
+std::string type_of_cache(std::string_view cache, u64 object_bytes, const Btf& btf, const std::string& module_folder);
+
+// The address as a frame of a stack.
+Frame to_frame(Addr address, const Symbols& symbols);
+
+}  // namespace orphan::kernel

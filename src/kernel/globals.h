@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel's global variables that we read, by name. BTF has no addresses and the symbol table no types: this is the
+// table between them.
+#pragma once
+#include "kernel/btf.h"
+#include "kernel/percpu.h"
+#include "kernel/slub.h"
+#include "kernel/symbols.h"
+#include "kernel/tasks.h"
+#include "kernel/vmalloc.h"
+
+namespace orphan::kernel {
+
+struct Globals {
+  // The address space.
+  Addr page_offset_base, vmalloc_base, vmemmap_base, init_top_pgt;
+  // The image, at its link addresses as KASLR moved them.
+  Addr text, text_end, rodata, rodata_end;
+  std::optional<Addr> ro_after_init, ro_after_init_end, init_stack;
+  SlubSymbols slub;
+  PerCpuSymbols percpu;
+  VmallocSymbols vmalloc;
+  TaskSymbols tasks;
+  Addr modules;
+  // Per-CPU variables (cookies) and tables of the rules for words that own nothing.
+  std::optional<Addr> napi_alloc_cache, irq_stack_backing_store, exception_stacks, cached_stacks;
+  std::optional<Addr> sysctl_table_root;
+
+  // Unsupported, naming the symbol, when one that cannot be done without is missing or its type is not in the BTF.
+  static Result<Globals> resolve(const Symbols& symbols, const Btf& btf);
+};
+
+}  // namespace orphan::kernel

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/layouts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <initializer_list>
+
+namespace orphan::kernel {
+namespace {
+
+// Collects the first thing that is missing, so that the tables below read as tables.
+class Resolver {
+ public:
+  explicit Resolver(const Btf& btf) : btf_(btf) {}
+
+  u32 size(std::string_view type) {
+    auto found = btf_.size_of(type);
+    if (!found) miss(fmt::format("struct {}", type));
+    return found.value_or(0);
+  }
+  Member member(std::string_view type, std::initializer_list<std::string_view> any_of) {
+    for (std::string_view name : any_of) {
+      if (auto found = btf_.member(type, name)) return *found;
+    }
+    miss(fmt::format("struct {}'s member {}", type, *any_of.begin()));
+    return {};
+  }
+  Offset at(std::string_view type, std::string_view name) { return member(type, {name}).offset_bytes; }
+  Offset at(std::string_view type, std::initializer_list<std::string_view> any_of) { return member(type, any_of).offset_bytes; }
+  MaybeOffset maybe(std::string_view type, std::initializer_list<std::string_view> any_of) {
+    for (std::string_view name : any_of) {
+      if (auto found = btf_.member(type, name)) return found->offset_bytes;
+    }
+    return std::nullopt;
+  }
+  u64 enumerator(std::string_view type, std::string_view name) {
+    auto found = btf_.enumerator(type, name);
+    if (!found) miss(fmt::format("enum {}'s {}", type, name));
+    return found.value_or(0);
+  }
+  const Btf& btf() const { return btf_; }
+  const std::string& missing() const { return missing_; }
+
+ private:
+  void miss(std::string what) {
+    if (missing_.empty()) missing_ = std::move(what);
+  }
+
+  const Btf& btf_;
+  std::string missing_;
+};
+
+PageLayout page_layout(Resolver& r) {
+  PageLayout page{};
+  page.size_bytes = r.size("page");
+  page.flags = r.at("page", "flags");
+  page.mapping = r.at("page", {"mapping"});
+  page.private_data = r.at("page", {"private"});
+  page.lru = r.at("page", {"lru"});
+  page.page_type = r.at("page", {"page_type"});
+  page.refcount = r.at("page", {"_refcount"});
+  page.index = r.maybe("page", {"index", "__folio_index"});
+  page.compound_head = r.at("page", {"compound_head", "compound_info"});
+  page.memcg_data = r.maybe("page", {"memcg_data"});
+  // The order of a compound page stands in its first tail page: in a byte of its own there, as folio._folio_order for a
+  // while, in the low byte of the flags since v6.6 (ebc1baf5c9b4).
+  if (auto order = r.btf().member("page", "compound_order"))
+    page.compound_order = order->offset_bytes;
+  else if (auto folio = r.maybe("folio", {"_folio_order", "_flags_1"}))
+    page.compound_order = *folio - page.size_bytes;
+  page.bit_head = r.enumerator("pageflags", "PG_head");
+  page.bit_lru = r.enumerator("pageflags", "PG_lru");
+  page.bit_reserved = r.enumerator("pageflags", "PG_reserved");
+  page.bit_slab = r.btf().enumerator("pageflags", "PG_slab");
+  page.type_slab = r.btf().enumerator("pagetype", "PGTY_slab");
+  page.type_buddy = r.btf().enumerator("pagetype", "PGTY_buddy");
+  page.type_large_kmalloc = r.btf().enumerator("pagetype", "PGTY_large_kmalloc");
+  return page;
+}
+
+SlabLayout slab_layout(Resolver& r) {
+  // struct slab was split from struct page in v5.17 (d122019bf061).
+  std::string_view type = r.btf().has("slab") ? "slab" : "page";
+  SlabLayout slab{};
+  slab.slab_cache = r.at(type, "slab_cache");
+  slab.freelist = r.at(type, "freelist");
+  slab.counters = r.at(type, "counters");
+  slab.next = r.maybe(type, {"next"}).value_or(0);
+  slab.inuse = r.member(type, {"inuse"});
+  slab.objects = r.member(type, {"objects"});
+  slab.frozen = r.member(type, {"frozen"});
+  slab.extensions = r.maybe(type, {"obj_exts", "memcg_data", "obj_cgroups"});
+  return slab;
+}
+
+KmemCacheLayout cache_layout(Resolver& r) {
+  KmemCacheLayout cache{};
+  cache.flags = r.at("kmem_cache", "flags");
+  cache.size = r.at("kmem_cache", "size");
+  cache.object_size = r.at("kmem_cache", "object_size");
+  cache.offset = r.at("kmem_cache", "offset");
+  cache.red_left_pad = r.at("kmem_cache", "red_left_pad");
+  cache.name = r.at("kmem_cache", "name");
+  cache.list = r.at("kmem_cache", "list");
+  cache.refcount = r.at("kmem_cache", "refcount");
+  cache.cpu_slab = r.maybe("kmem_cache", {"cpu_slab"});
+  cache.random = r.maybe("kmem_cache", {"random"});
+  if (auto bit = r.btf().enumerator("_slab_flag_bits", "_SLAB_NOLEAKTRACE")) cache.no_leak_trace = u64{1} << *bit;
+  cache.read_bytes = std::max({cache.name, cache.list + 8, cache.random.value_or(0), cache.red_left_pad}) + 8;
+  return cache;
+}
+
+CpuSlabLayout cpu_slab_layout(Resolver& r) {
+  return {.size_bytes = r.size("kmem_cache_cpu"),
+          .freelist = r.at("kmem_cache_cpu", "freelist"),
+          .tid = r.at("kmem_cache_cpu", "tid"),
+          .slab = r.at("kmem_cache_cpu", {"slab", "page"}),
+          .partial = r.at("kmem_cache_cpu", {"partial"})};
+}
+
+VmallocLayout vmalloc_layout(Resolver& r) {
+  VmallocLayout v{};
+  v.va_start = r.at("vmap_area", "va_start");
+  v.va_end = r.at("vmap_area", "va_end");
+  v.area_list = r.at("vmap_area", "list");
+  v.area_vm = r.at("vmap_area", "vm");
+  v.area_bytes = r.size("vmap_area");
+  v.vm_addr = r.at("vm_struct", "addr");
+  v.vm_size = r.at("vm_struct", "size");
+  v.vm_flags = r.at("vm_struct", "flags");
+  v.vm_pages = r.at("vm_struct", "pages");
+  v.vm_nr_pages = r.at("vm_struct", "nr_pages");
+  v.vm_caller = r.at("vm_struct", "caller");
+  v.vm_bytes = r.size("vm_struct");
+  v.node_busy_list = r.maybe("vmap_node", {"busy.head"});
+  v.node_bytes = r.btf().size_of("vmap_node").value_or(0);
+  v.stack_header_bytes = r.btf().size_of("vm_stack").value_or(0);
+  return v;
+}
+
+PerCpuLayout percpu_layout(Resolver& r) {
+  return {.chunk_bytes = r.size("pcpu_chunk"),
+          .list = r.at("pcpu_chunk", "list"),
+          .base_addr = r.at("pcpu_chunk", "base_addr"),
+          .alloc_map = r.at("pcpu_chunk", "alloc_map"),
+          .bound_map = r.at("pcpu_chunk", "bound_map"),
+          .start_offset = r.at("pcpu_chunk", "start_offset"),
+          .end_offset = r.at("pcpu_chunk", "end_offset"),
+          .nr_pages = r.at("pcpu_chunk", "nr_pages")};
+}
+
+TaskLayout task_layout(Resolver& r) {
+  TaskLayout t{};
+  t.stack = r.at("task_struct", "stack");
+  t.on_cpu = r.at("task_struct", "on_cpu");
+  t.tasks = r.at("task_struct", "tasks");
+  t.mm = r.at("task_struct", "mm");
+  t.pid = r.at("task_struct", "pid");
+  t.comm = r.at("task_struct", "comm");
+  t.files = r.at("task_struct", "files");
+  t.signal = r.at("task_struct", "signal");
+  t.thread_node = r.at("task_struct", "thread_node");
+  t.sp = r.at("task_struct", "thread.sp");
+  t.fpu = r.at("task_struct", {"thread.fpu.__fpstate", "thread.fpu.state"});
+  t.signal_thread_head = r.at("signal_struct", "thread_head");
+  t.mm_start_stack = r.at("mm_struct", "start_stack");
+  t.files_fdt = r.at("files_struct", "fdt");
+  t.fdt_max_fds = r.at("fdtable", "max_fds");
+  t.fdt_fd = r.at("fdtable", "fd");
+  t.file_private_data = r.at("file", "private_data");
+  t.read_bytes = std::max({t.stack, t.on_cpu, t.tasks, t.mm, t.pid, t.comm + 8, t.files, t.signal, t.thread_node, t.sp}) + 8;
+  return t;
+}
+
+ModuleLayout module_layout(Resolver& r) {
+  ModuleLayout m{};
+  m.list = r.at("module", "list");
+  m.name = r.at("module", "name");
+  m.kallsyms = r.at("module", "kallsyms");
+  // One allocation a kind of memory since v6.4 (ac3b43283923).
+  if (auto mem = r.btf().member("module", "mem")) {
+    m.mem = mem->offset_bytes;
+    m.mem_bytes = r.size("module_memory");
+    m.mem_count = m.mem_bytes == 0 ? 0 : mem->size_bytes / m.mem_bytes;
+    m.mem_base = r.at("module_memory", "base");
+    m.mem_size = r.at("module_memory", "size");
+    for (std::string_view kind : {"MOD_DATA", "MOD_RO_AFTER_INIT", "MOD_INIT_DATA"}) {
+      m.mem_data_kinds.push_back(static_cast<u32>(r.enumerator("mod_mem_type", kind)));
+    }
+    m.read_bytes = mem->offset_bytes + mem->size_bytes;
+  } else {
+    m.core = r.at("module", "core_layout");
+    m.init = r.at("module", "init_layout");
+    m.layout_base = r.at("module_layout", "base");
+    m.layout_size = r.at("module_layout", "size");
+    m.layout_ro_size = r.at("module_layout", "ro_size");
+    m.layout_text_size = r.at("module_layout", "text_size");
+    m.read_bytes = std::max(*m.core, *m.init) + r.size("module_layout");
+  }
+  m.read_bytes = std::max({m.read_bytes, m.kallsyms + 8, m.name + 56, m.list + 16});
+  m.symtab = r.at("mod_kallsyms", "symtab");
+  m.num_symtab = r.at("mod_kallsyms", "num_symtab");
+  m.strtab = r.at("mod_kallsyms", "strtab");
+  m.kallsyms_bytes = r.size("mod_kallsyms");
+  return m;
+}
+
+}  // namespace
+
+Result<Layouts> Layouts::resolve(const Btf& btf) {
+  Resolver r(btf);
+  Layouts l{};
+  l.page = page_layout(r);
+  l.slab = slab_layout(r);
+  l.cache = cache_layout(r);
+  if (l.cache.cpu_slab) l.cpu_slab = cpu_slab_layout(r);
+  l.vmalloc = vmalloc_layout(r);
+  l.percpu = percpu_layout(r);
+  l.task = task_layout(r);
+  l.module = module_layout(r);
+  if (btf.has("ctl_table_header")) {
+    l.sysctl = SysctlLayout{.ctl_table = r.at("ctl_table_header", "ctl_table"),
+                            .root = r.at("ctl_table_header", "root"),
+                            .table_argument = r.at("ctl_table_header", "ctl_table_arg"),
+                            .table_size = r.maybe("ctl_table_header", {"ctl_table_size"}),
+                            .header_bytes = r.size("ctl_table_header")};
+  }
+  if (btf.member("napi_alloc_cache", "skb_cache")) {
+    l.napi_cache = NapiCacheLayout{.count = r.at("napi_alloc_cache", "skb_count"),
+                                   .slots = r.at("napi_alloc_cache", "skb_cache"),
+                                   .size_bytes = r.size("napi_alloc_cache")};
+  }
+  l.irq_stack_bytes = btf.size_of("irq_stack");
+  l.exception_stacks_bytes = btf.size_of("exception_stacks");
+  if (btf.has("slab_sheaf")) {
+    return Error(ErrorCode::Unsupported,
+                 "this kernel keeps free objects in sheaves (struct slab_sheaf), which this version does not read yet");
+  }
+  if (!r.missing().empty()) {
+    return Error(ErrorCode::Unsupported,
+                 fmt::format("the kernel's BTF has no {}: its layout is not known to this version", r.missing()));
+  }
+  return l;
+}
+
+}  // namespace orphan::kernel

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+// The order matters on a kernel that runs: the page map first, the slabs' freelists right after it, and the memory that
+// holds references last (mark() reads it). What was allocated in between is not known and not judged.
+#include "kernel/look.h"
+
+#include <algorithm>
+#include <map>
+#include <unordered_set>
+
+namespace orphan::kernel {
+namespace {
+
+constexpr u64 kCachedStacksPerCpu = 2;  // NR_CACHED_STACKS, since v4.9 (ac496bf48d97)
+
+class Builder {
+ public:
+  Builder(const Kernel& kernel, Owners& owners, const LookHooks& hooks)
+      : kernel_(kernel),
+        memory_(kernel.memory),
+        space_(kernel.memory.space()),
+        owners_(owners),
+        hooks_(hooks),
+        look_(std::make_unique<Look>(kernel.layouts, kernel.memory.space())),
+        snapshot_(look_->snapshot) {}
+
+  Result<std::unique_ptr<Look>> run() {
+    kernel_.cache.clear();
+    memory_.forget_tables();
+    step("reading the memory map");
+    look_->pages = TRY(read_page_map(memory_, kernel_.layouts.page, kernel_.layouts.slab, hooks_.keep_going));
+    step("reading the slabs");
+    look_->percpu = TRY(read_percpu(memory_, kernel_.layouts.percpu, kernel_.globals.percpu));
+    look_->slub = TRY(read_caches(memory_, kernel_.layouts.cache, kernel_.globals.slub));
+    add_slabs(memory_, kernel_.cache, kernel_.layouts, look_->pages, look_->percpu, look_->slub, owners_, snapshot_);
+    if (hooks_.keep_going && !hooks_.keep_going()) return Error(ErrorCode::Interrupted, "reading the slabs");
+    step("reading vmalloc, per-CPU areas and tasks");
+    TRY(read_lists());
+    claim_pages();
+    add_compounds();
+    add_vmalloc();
+    add_percpu();
+    add_page_roots();
+    add_static_percpu_roots();
+    add_module_roots();
+    add_stack_roots();
+    make_index();
+    apply_rules();
+    note_gaps();
+    return std::move(look_);
+  }
+
+ private:
+  void step(std::string_view what) const {
+    if (hooks_.progress) hooks_.progress(what);
+  }
+
+  Result<void> read_lists() {
+    vmalloc_ = TRY(read_vmalloc(memory_, kernel_.layouts.vmalloc, kernel_.globals.vmalloc));
+    tasks_ = TRY(read_tasks(memory_, kernel_.layouts.task, kernel_.globals.tasks, look_->percpu.offsets, kernel_.self));
+    Modules modules = TRY(read_modules(memory_, kernel_.layouts.module, kernel_.globals.modules));
+    look_->gaps.modules_incomplete = !modules.is_complete;
+    look_->modules = std::move(modules.modules);
+    for (const Task& task : tasks_.tasks) stacks_.insert(task.stack.value);
+    for (const VmallocArea& area : vmalloc_.areas) {
+      if (!stacks_.contains(area.start.value)) continue;
+      stack_callers_.insert(area.caller.value);
+      stack_bytes_ = area.size_bytes;
+    }
+    return {};
+  }
+
+  u64 frame_of(Addr linear) const { return (linear - space_.linear_map) / kPageBytes; }
+  u64 physical_of_image(Addr at) const { return kernel_.image_physical + (at - kernel_.image.start); }
+
+  // Calls f(frame, count) for each run of pages that the page tables map in the range.
+  template <typename F>
+  void for_each_frame(Range range, F&& f) const {
+    for (Addr at = range.start; at < range.end();) {
+      auto mapping = memory_.translate(at);
+      u64 size = std::min(mapping ? mapping->size_bytes : memory_.hole_bytes(at), range.end() - at);
+      if (mapping) f(mapping->physical / kPageBytes, (size + kPageBytes - 1) / kPageBytes);
+      at += size;
+    }
+  }
+
+  // Pages that belong to something we know are no plain kernel pages, nor compound blocks of their own.
+  void claim_pages() {
+    auto claim = [&](u64 frame, u64 count) {
+      look_->pages.plain.clear_range(frame, count);
+      look_->pages.reserved.clear_range(frame, count);
+      for (u64 i = 0; i < count; ++i) claimed_.insert(frame + i);
+    };
+    for (const VmallocArea& area : vmalloc_.areas) {
+      if (area.is_allocated) for_each_frame({area.start, area.reserved_bytes}, claim);
+    }
+    for (const PerCpuChunk& chunk : look_->percpu.chunks) {
+      for (u64 offset : look_->percpu.offsets) for_each_frame({chunk.first_cookie + offset, chunk.size_bytes}, claim);
+    }
+    auto clear = [&](u64 frame, u64 count) {
+      look_->pages.plain.clear_range(frame, count);
+      look_->pages.reserved.clear_range(frame, count);
+    };
+    for (u64 offset : look_->percpu.offsets) {
+      Range unit = first_unit_pages(offset);
+      clear(frame_of(unit.start), unit.size_bytes / kPageBytes);
+    }
+    for (Range ram : space_.ram) {
+      Range descriptors{space_.page_descriptors + frame_of(ram.start) * kernel_.layouts.page.size_bytes,
+                        ram.size_bytes / kPageBytes * kernel_.layouts.page.size_bytes};
+      for_each_frame(descriptors, clear);
+    }
+    clear_image(clear);
+  }
+
+  // Code and constants hold no pointers to blocks, but for what becomes constant only after init.
+  template <typename F>
+  void clear_image(F&& clear) const {
+    const Globals& g = kernel_.globals;
+    auto clear_between = [&](Addr from, Addr to) {
+      u64 first = align_up(physical_of_image(from), kPageBytes) / kPageBytes;
+      u64 last = physical_of_image(to) / kPageBytes;
+      if (first < last) clear(first, last - first);
+    };
+    clear_between(g.text, g.text_end);
+    if (g.ro_after_init && g.ro_after_init_end) {
+      clear_between(g.rodata, *g.ro_after_init);
+      clear_between(*g.ro_after_init_end, g.rodata_end);
+    }
+    if (init_stack_bytes() != 0) clear_between(*g.init_stack, *g.init_stack + init_stack_bytes());
+  }
+
+  u64 init_stack_bytes() const { return kernel_.globals.init_stack ? stack_bytes_ : 0; }
+
+  // The pages of a CPU's unit of the area that was set up at boot.
+  Range first_unit_pages(u64 cpu_offset) const {
+    Addr start{align_down((look_->percpu.first_unit.start + cpu_offset).value, kPageBytes)};
+    return {start, align_up(look_->percpu.first_unit.size_bytes, kPageBytes)};
+  }
+
+  u32 shape(u64 size_bytes, u32 owner) {
+    auto [found, is_new] = shapes_.try_emplace({size_bytes, owner}, 0);
+    if (is_new) found->second = snapshot_.add_shape(size_bytes, size_bytes, owner);
+    return found->second;
+  }
+
+  u32 add_block(Addr start, u64 size_bytes, u32 owner, u8 flags) {
+    u32 index = snapshot_.add_span(start, 1, shape(size_bytes, owner), flags);
+    snapshot_.live.set(snapshot_.spans[index].first_slot);
+    return index;
+  }
+
+  void add_compounds() {
+    for (const CompoundPage& page : look_->pages.compounds) {
+      if (page.order == 0 || claimed_.contains(page.frame)) continue;
+      add_block(space_.linear(page.frame * kPageBytes), kPageBytes << page.order, owners_.large_kmalloc(), span_flag::kByPage);
+    }
+    std::vector<CompoundPage>().swap(look_->pages.compounds);
+    std::vector<SlabPage>().swap(look_->pages.slabs);
+    claimed_.clear();
+  }
+
+  bool is_module_memory(Addr at) const {
+    return std::ranges::any_of(look_->modules, [&](const Module& module) {
+      return std::ranges::any_of(module.memory, [&](Range range) { return range.start == at; });
+    });
+  }
+
+  void add_vmalloc() {
+    for (VmallocArea& area : vmalloc_.areas) {
+      if (area.size_bytes == 0 || is_module_memory(area.start)) continue;
+      bool is_stack = stack_callers_.contains(area.caller.value);
+      u8 flags = is_stack ? span_flag::kNoScan : 0;
+      area_spans_.emplace_back(area.vm, add_block(area.start, area.size_bytes, owners_.vmalloc(area.caller), flags));
+      if (is_stack && !stacks_.contains(area.start.value)) add_dead_stack(area);
+    }
+  }
+
+  // The stack of a task that is gone waits for RCU on a list that leads through its first words, unless a CPU keeps it for
+  // the next fork.
+  void add_dead_stack(const VmallocArea& area) {
+    if (kernel_.layouts.vmalloc.stack_header_bytes == 0 || is_cached_stack(area.vm)) return;
+    snapshot_.roots.push_back({{area.start, kernel_.layouts.vmalloc.stack_header_bytes}, RootKind::Stacks});
+  }
+
+  bool is_cached_stack(Addr vm) const {
+    if (!kernel_.globals.cached_stacks) return false;
+    for (u64 offset : look_->percpu.offsets) {
+      for (u64 i = 0; i < kCachedStacksPerCpu; ++i) {
+        auto cached = read_value<u64>(memory_, *kernel_.globals.cached_stacks + offset + i * 8);
+        if (cached && *cached == vm.value) return true;
+      }
+    }
+    return false;
+  }
+
+  void add_percpu() {
+    std::unordered_set<u64> cpu_slabs;
+    for (const Cache& cache : look_->slub.caches) cpu_slabs.insert(cache.cpu_slab.value);
+    for (const PerCpuArea& area : look_->percpu.areas) {
+      u8 flags = span_flag::kReplicated;
+      if (cpu_slabs.contains(area.cookie.value)) flags |= span_flag::kNoScan;
+      add_block(area.cookie, area.size_bytes, owners_.percpu(), flags);
+    }
+    for (u64 offset : look_->percpu.offsets) {
+      snapshot_.copy_offsets.push_back(offset);
+      const Range& unit = look_->percpu.first_unit;
+      snapshot_.add_alias(unit.start + offset, unit.size_bytes, unit.start);
+      for (const PerCpuChunk& chunk : look_->percpu.chunks) {
+        snapshot_.add_alias(chunk.first_cookie + offset, chunk.size_bytes, chunk.first_cookie);
+      }
+    }
+  }
+
+  void add_page_roots() {
+    add_runs(look_->pages.plain, RootKind::KernelPages);
+    add_runs(look_->pages.reserved, RootKind::Image);
+    for (const Root& root : look_->slub.foreign) snapshot_.roots.push_back(root);
+    snapshot_.root_words.assign(look_->pages.words.begin(), look_->pages.words.end());
+    std::vector<u64>().swap(look_->pages.words);
+  }
+
+  void add_runs(const FrameBits& frames, RootKind kind) {
+    const BitVector& bits = frames.bits;
+    for (u64 first = bits.find_from(0); first < bits.size();) {
+      u64 end = first + 1;
+      while (end < bits.size() && bits.test(end)) ++end;
+      snapshot_.roots.push_back({{space_.linear((frames.first_frame + first) * kPageBytes), (end - first) * kPageBytes}, kind});
+      first = bits.find_from(end);
+    }
+  }
+
+  void add_static_percpu_roots() {
+    for (u64 offset : look_->percpu.offsets) {
+      Range left = look_->percpu.static_cookies;
+      for (Range hole : static_percpu_exceptions(memory_, kernel_.layouts, kernel_.globals, offset)) {
+        if (!left.contains(hole)) continue;
+        add_percpu_root(offset, {left.start, hole.start - left.start});
+        left = {hole.end(), left.end() - hole.end()};
+      }
+      add_percpu_root(offset, left);
+    }
+  }
+  void add_percpu_root(u64 offset, Range cookies) {
+    if (cookies.size_bytes != 0)
+      snapshot_.roots.push_back({{cookies.start + offset, cookies.size_bytes}, RootKind::PerCpuStatic});
+  }
+
+  void add_module_roots() {
+    for (const Module& module : look_->modules) {
+      for (Range range : module.data) snapshot_.roots.push_back({range, RootKind::Modules});
+    }
+  }
+
+  void add_stack_roots() {
+    std::map<u64, u64> sizes;
+    for (const VmallocArea& area : vmalloc_.areas) sizes.emplace(area.start.value, area.size_bytes);
+    if (init_stack_bytes() != 0) sizes.emplace(kernel_.globals.init_stack->value, init_stack_bytes());
+    for (const Task& task : tasks_.tasks) {
+      auto size = sizes.find(task.stack.value);
+      if (task.is_ours || size == sizes.end() || size->second == 0) continue;
+      Range stack{task.stack, size->second};
+      if (!task.is_running && stack.contains(task.saved_sp)) stack = {task.saved_sp, stack.end() - task.saved_sp};
+      snapshot_.roots.push_back({stack, RootKind::Stacks});
+    }
+  }
+
+  void make_index() {
+    std::vector<SortedWindow> windows{{space_.vmalloc, false}, {space_.modules, false}, {look_->percpu.first_unit, true}};
+    for (const PerCpuChunk& chunk : look_->percpu.chunks) windows.push_back({{chunk.first_cookie, chunk.size_bytes}, false});
+    PageDescriptors& pages = snapshot_.page_descriptors;
+    Range linear = space_.linear_span();
+    u64 bytes = kernel_.layouts.page.size_bytes;
+    pages = {
+        {space_.page_descriptors + frame_of(linear.start) * bytes, linear.size_bytes / kPageBytes * bytes}, bytes, linear.start};
+    look_->index = std::make_unique<BlockIndex>(snapshot_, linear, windows, std::pmr::get_default_resource());
+  }
+
+  void flag(u32 span, u8 flags) { snapshot_.spans[span].flags = (snapshot_.spans[span].flags | flags) & 0xff; }
+
+  void flag_shape_of(Addr object, Rule rule) {
+    auto block = look_->index->find(object.value);
+    if (!block) return;
+    look_->filter.set_shape(snapshot_.spans[block->span].shape, rule);
+    filtered_shapes_.insert(snapshot_.spans[block->span].shape);
+  }
+
+  // Tells the filter which blocks its rules are about.
+  void apply_rules() {
+    for (const VmallocArea& area : vmalloc_.areas) {
+      flag_shape_of(area.area, Rule::VmapAreaBounds);
+      if (auto block = look_->index->find(area.vm.value)) {
+        flag(block->span, span_flag::kFiltered | span_flag::kForwards);
+        look_->filter.add_vm_struct(area.vm);
+        snapshot_.root_blocks.push_back(*block);
+      }
+    }
+    for (auto [vm, span] : area_spans_) {
+      auto block = look_->index->find(vm.value);
+      if (block) snapshot_.forwards.push_back({block->slot, snapshot_.spans[span].first_slot});
+    }
+    std::ranges::sort(snapshot_.forwards);
+    for (const Task& task : tasks_.tasks) flag_shape_of(task.task, Rule::TaskFpu);
+    for (Addr buffer : tasks_.bounce_buffers) {
+      if (auto block = look_->index->find(buffer.value)) flag(block->span, span_flag::kFiltered);
+      look_->filter.add_bounce_buffer(buffer);
+    }
+    for (u32 i = 0; i < snapshot_.spans.size(); ++i) {
+      if (filtered_shapes_.contains(snapshot_.spans[i].shape)) flag(i, span_flag::kFiltered);
+    }
+    look_->filter.sort();
+    snapshot_.filter = &look_->filter;
+  }
+
+  void note_gaps() {
+    LookGaps& gaps = look_->gaps;
+    gaps.unread_descriptors = look_->pages.unread_descriptors;
+    gaps.unread_chunks = look_->percpu.unread_chunks;
+    gaps.broken_area_lists = vmalloc_.broken_lists;
+    gaps.broken_task_walks = tasks_.broken_walks;
+    for (Range ram : space_.ram) {
+      for (Addr at = ram.start; at < ram.end();) {
+        auto mapping = memory_.translate(at);
+        u64 size = std::min(mapping ? mapping->size_bytes : memory_.hole_bytes(at), ram.end() - at);
+        if (!mapping) gaps.unmapped_linear_bytes += size;
+        at += size;
+      }
+    }
+  }
+
+  const Kernel& kernel_;
+  const KernelMemory& memory_;
+  const AddressSpace& space_;
+  Owners& owners_;
+  const LookHooks& hooks_;
+  std::unique_ptr<Look> look_;
+  Snapshot& snapshot_;
+  Vmalloc vmalloc_;
+  Tasks tasks_;
+  std::unordered_set<u64> stacks_;                // lowest addresses of live tasks' stacks
+  std::unordered_set<u64> stack_callers_;         // who allocates stacks
+  u64 stack_bytes_ = 0;                           // of one; all are equal
+  std::unordered_set<u64> claimed_;               // frames behind vmalloc and per-CPU memory
+  std::vector<std::pair<Addr, u32>> area_spans_;  // vm_struct, span of its area
+  std::map<std::pair<u64, u32>, u32> shapes_;     // by size and owner
+  std::unordered_set<u32> filtered_shapes_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Look>> take_look(const Kernel& kernel, Owners& owners, const LookHooks& hooks) {
+  return Builder(kernel, owners, hooks).run();
+}
+
+}  // namespace orphan::kernel

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// One pass over the memory map: the descriptor (struct page) of every page of the machine says what the page is used for.
+//
+// Only the heads of free blocks and compound pages are looked at, what they cover is skipped; descriptors of a large free
+// block are not even read. What comes out: the slabs, the compound pages that may be large kmallocs, the pages of the
+// kernel's own (plain and reserved) as bits, and the pointers that stand in descriptors of pages in use.
+#pragma once
+#include <array>
+#include <functional>
+
+#include "kernel/address_space.h"
+#include "kernel/layouts.h"
+#include "scan/snapshot.h"
+
+namespace orphan::kernel {
+
+// The descriptor of a slab, as read at some moment.
+struct SlabPage {
+  u64 frame = 0;  // page frame number of its first page
+  Addr cache;     // struct kmem_cache
+  Addr freelist;  // as stored: the first free object is not encoded
+  u64 counters = 0;
+  Addr next;  // on a CPU's partial list
+  u8 order = 0;
+  u32 inuse = 0, objects = 0;
+  bool frozen = false;
+};
+
+struct CompoundPage {
+  u64 frame = 0;
+  u8 order = 0;
+};
+
+enum class PageClass : u8 {
+  Free,  // in the buddy allocator, or on its way there
+  Slab,
+  Compound,  // of order 1 and more, the kernel's own: large kmalloc, or alloc_pages(__GFP_COMP)
+  Plain,     // the kernel's own, order 0
+  Reserved,  // kernel image, boot memory, holes
+  User,      // anonymous memory, page cache, hugetlb: never holds the kernel's pointers
+  Typed,     // page tables, guard, offline: no pointers to blocks
+  Tail,      // inside a compound page or a block that changed while it was read
+};
+inline constexpr std::size_t kPageClasses = 8;
+
+// Page frames in the linear map that have a bit: one vector for each range of RAM would be awkward; holes cost a bit a page.
+struct FrameBits {
+  u64 first_frame = 0;
+  BitVector bits;
+
+  bool test(u64 frame) const { return frame - first_frame < bits.size() && bits.test(frame - first_frame); }
+  void set(u64 frame) { bits.set(frame - first_frame); }
+  void clear_range(u64 frame, u64 count);
+};
+
+struct PageMap {
+  std::array<u64, kPageClasses> pages{};  // pages in each class
+  std::vector<SlabPage> slabs;            // ascending by frame
+  std::vector<CompoundPage> compounds;    // ascending by frame
+  FrameBits plain, reserved;
+  std::vector<u64> words;      // pointers into the linear map that stand in descriptors of pages in use
+  u64 unread_descriptors = 0;  // pages whose descriptors could not be read
+};
+
+// Reads the memory map. `keep_going` is asked every few thousand pages; Interrupted when it says no.
+Result<PageMap> read_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
+                              const std::function<bool()>& keep_going);
+
+// Decodes a slab's descriptor; nothing when the bytes are not those of a slab any more.
+std::optional<SlabPage> decode_slab(Bytes descriptor, const PageLayout& page, const SlabLayout& slab);
+
+}  // namespace orphan::kernel

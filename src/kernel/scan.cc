@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/scan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <filesystem>
+#include <map>
+
+#include "base/fd.h"
+#include "detector/confirm.h"
+#include "kernel/evidence.h"
+#include "kernel/self_test.h"
+#include "kernel/suppressions.h"
+#include "scan/mark.h"
+
+namespace orphan::kernel {
+namespace {
+
+constexpr u64 kContentsKept = 64;     // bytes of a leaked object that the report holds
+constexpr u64 kEvidenceBytes = 4096;  // of an object that are searched
+constexpr u64 kEvidenceObjects = 64;  // of a group that are searched
+constexpr std::size_t kEvidenceLines = 12;
+constexpr u64 kObjectsOfEachGroup = 16;  // are kept at least, however many groups there are
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// What is left of a pass when its snapshot is gone.
+struct PassRecord {
+  std::array<Tally, kBlockKinds> by_kind{};
+  Tally reached, unstable, unreferenced, untracked;
+  std::array<u64, kRootKinds> root_bytes{}, root_count{};
+  LookGaps gaps;
+  u64 unread_bytes = 0;
+  u64 unstable_slabs = 0, unstable_slab_bytes = 0, reread_slabs = 0, foreign_slabs = 0, foreign_bytes = 0, all_slabs = 0;
+  std::vector<u64> copy_offsets;
+  std::vector<Module> modules;
+  std::optional<SelfTest> self_test;
+  std::string no_self_test;
+};
+
+class Scan {
+ public:
+  Scan(Target& target, const ScanOptions& options, const ScanHooks& hooks) : target_(target), options_(options), hooks_(hooks) {
+    report_.target = fmt::format("kernel {}", target.release());
+    report_.version = options.version;
+    report_.max_objects = options.max_objects;
+    report_.started_unix_s = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  }
+
+  Result<Report> run() {
+    auto start = std::chrono::steady_clock::now();
+    for (u32 pass = 1; pass <= options_.max_passes && !confirmation_.is_settled(); ++pass) {
+      if (pass != 1 && hooks_.wait) {
+        double seconds = pass == 2 ? std::max(options_.interval_s, options_.min_age_s) : options_.interval_s;
+        say(fmt::format("pass {} of at most {}: waiting {:g} s", pass, options_.max_passes, seconds));
+        hooks_.wait(seconds);
+      }
+      auto done = run_pass(pass);
+      if (!done && done.error().code() == ErrorCode::Interrupted) {
+        report_.interrupted = true;
+        break;
+      }
+      TRY(std::move(done));
+    }
+    report_.settled = confirmation_.is_settled();
+    if (confirmation_.passes() != 0) {
+      say("writing the report");
+      collect_leaks();
+      account();
+    }
+    add_coverage();
+    report_.seconds = seconds_since(start);
+    return std::move(report_);
+  }
+
+ private:
+  void say(std::string text) const {
+    if (hooks_.progress) hooks_.progress(std::move(text));
+  }
+  bool stopped() const { return hooks_.keep_going && !hooks_.keep_going(); }
+
+  Result<void> run_pass(u32 number) {
+    if (stopped()) return Error(ErrorCode::Interrupted, "scan");
+    auto start = std::chrono::steady_clock::now();
+    u64 bytes_before = target_.bytes_read();
+    auto progress = [&](std::string_view what) {
+      say(fmt::format("pass {} of at most {}: {}", number, options_.max_passes, what));
+    };
+    std::unique_ptr<Look> look = TRY(target_.look({hooks_.keep_going, progress}));
+    PassRecord record;
+    compare(look->slub.caches, record);
+    progress("following references");
+    MarkResult marked = TRY(mark(look->snapshot, *look->index, target_.memory(), {.keep_going = hooks_.keep_going}));
+    if (marked.stopped) return Error(ErrorCode::Interrupted, "scan");
+    progress("checking what nothing refers to");
+    BitVector unreferenced = count_blocks(look->snapshot, marked.reached, record);
+    TRY(confirmation_.add_pass(look->snapshot, unreferenced, target_.memory()));
+    record_pass(*look, marked, record);
+    Tally live;
+    for (Tally kind : record_.by_kind) live += kind;
+    report_.passes.push_back({.seconds = seconds_since(start),
+                              .live = live,
+                              .unreferenced = record_.unreferenced.count,
+                              .confirmed = confirmation_.count(),
+                              .bytes_read = target_.bytes_read() - bytes_before});
+    return {};
+  }
+
+  void compare(std::span<const Cache> caches, PassRecord& record) const {
+    auto text = read_file(target_.paths().slabinfo);
+    auto test = text ? compare_with_slabinfo(caches, *text) : Result<SelfTest>(std::move(text).error());
+    if (test)
+      record.self_test = std::move(*test);
+    else
+      record.no_self_test = test.error().text();
+  }
+
+  // Sorts every live block into its class; returns those that nothing refers to.
+  BitVector count_blocks(const Snapshot& snapshot, const BitVector& reached, PassRecord& record) const {
+    BitVector unreferenced;
+    unreferenced.resize(snapshot.live.size());
+    for (const Span& span : snapshot.spans) {
+      if (span.has(span_flag::kAlias)) continue;
+      u64 size = snapshot.shape_of(span).object_bytes;
+      bool is_root = span.has(span_flag::kRoot);
+      u64 live = 0, hit = 0;
+      snapshot.live.for_each(span.first_slot, span.slots, [&](u64 slot) {
+        ++live;
+        if (is_root || reached.test(slot))
+          ++hit;
+        else
+          unreferenced.set(slot);
+      });
+      if (is_root && span.has(span_flag::kNoScan)) {
+        record.untracked += {live, live * size};
+        continue;
+      }
+      BlockKind kind = target_.owners()[snapshot.shape_of(span).owner].kind;
+      record.by_kind[static_cast<std::size_t>(kind)] += {live, live * size};
+      (is_root ? record.unstable : record.reached) += {hit, hit * size};
+      record.unreferenced += {live - hit, (live - hit) * size};
+    }
+    return unreferenced;
+  }
+
+  void record_pass(Look& look, const MarkResult& marked, PassRecord& record) {
+    record.root_bytes = marked.root_bytes;
+    record.root_count = marked.root_count;
+    record.gaps = look.gaps;
+    record.unread_bytes = marked.unread_bytes;
+    record.unstable_slabs = look.slub.unstable_slabs;
+    record.unstable_slab_bytes = look.slub.unstable_bytes;
+    record.reread_slabs = look.slub.reread_slabs;
+    record.foreign_slabs = look.slub.foreign_slabs;
+    record.foreign_bytes = look.slub.foreign_bytes;
+    for (const Cache& cache : look.slub.caches) record.all_slabs += cache.slabs;
+    record.copy_offsets.assign(look.snapshot.copy_offsets.begin(), look.snapshot.copy_offsets.end());
+    record.modules = std::move(look.modules);
+    record_ = std::move(record);
+  }
+
+  // --- after the last pass ---
+
+  struct Group {
+    Leak leak;
+    std::optional<EvidenceGatherer> evidence;
+    u64 looked_into = 0;
+  };
+
+  void collect_leaks() {
+    for (const Module& module : record_.modules)
+      add_symbols(target_.memory(), target_.layouts().module, module, target_.symbols());
+    Suppressor suppressor(target_.memory(), target_.layouts(), target_.globals(), target_.symbols());
+    std::vector<Tally> suppressed(suppressions().size());
+    std::map<std::pair<u32, u64>, Group> groups;
+    if (confirmation_.passes() >= 2) {
+      confirmation_.for_each(
+          [&](const Confirmation::Candidate& candidate) { add_leak(candidate, suppressor, suppressed, groups); });
+    }
+    for (std::size_t i = 0; i < suppressed.size(); ++i) {
+      if (suppressed[i].count == 0) continue;
+      report_.suppressed.push_back({std::string(suppressions()[i].rule), std::string(suppressions()[i].reason), suppressed[i]});
+      report_.outcome.suppressed += suppressed[i];
+    }
+    for (auto& [key, group] : groups) {
+      finish(group);
+      report_.outcome.leaked += group.leak.total;
+      report_.leaks.push_back(std::move(group.leak));
+    }
+    std::ranges::stable_sort(report_.leaks, std::greater<>(), [](const Leak& leak) { return leak.total.bytes; });
+    trim_objects();
+  }
+
+  // The first bytes of a block, for a per-CPU one of its first CPU's copy.
+  std::vector<std::byte> contents_of(const Confirmation::Candidate& candidate) const {
+    std::vector<std::byte> bytes(std::min(candidate.size_bytes, kEvidenceBytes));
+    Addr at = candidate.address + (candidate.is_replicated && !record_.copy_offsets.empty() ? record_.copy_offsets[0] : 0);
+    if (!target_.memory().read(at, bytes)) bytes.clear();
+    return bytes;
+  }
+
+  void add_leak(const Confirmation::Candidate& candidate, const Suppressor& suppressor, std::vector<Tally>& suppressed,
+                std::map<std::pair<u32, u64>, Group>& groups) {
+    const Owner& owner = target_.owners()[candidate.owner];
+    Group& group = groups.try_emplace({candidate.owner, candidate.size_bytes}).first->second;
+    bool is_kept = group.leak.objects.size() < kObjectsOfEachGroup || kept_objects_ < options_.max_objects;
+    // Only the sysctl rules exist; their headers are small.
+    bool may_be_suppressed = owner.kind == BlockKind::Slab && candidate.size_bytes <= kLargestSuppressed;
+    std::vector<std::byte> contents;
+    if (is_kept || may_be_suppressed || group.looked_into < kEvidenceObjects) contents = contents_of(candidate);
+    if (may_be_suppressed) {
+      if (auto rule = suppressor.match(contents)) {
+        suppressed[*rule] += {1, candidate.size_bytes};
+        if (group.leak.total.count == 0) groups.erase({candidate.owner, candidate.size_bytes});
+        return;
+      }
+    }
+    if (group.leak.total.count == 0) start(group, owner, candidate);
+    group.leak.total += {1, candidate.size_bytes};
+    if (group.looked_into < kEvidenceObjects) {
+      ++group.looked_into;
+      group.evidence->add(contents);
+    }
+    if (!is_kept) return;
+    ++kept_objects_;
+    contents.resize(std::min<u64>(contents.size(), kContentsKept));
+    group.leak.objects.push_back({.address = candidate.address,
+                                  .size_bytes = candidate.size_bytes,
+                                  .checksum = candidate.checksum,
+                                  .contents = std::move(contents)});
+  }
+
+  void start(Group& group, const Owner& owner, const Confirmation::Candidate& candidate) {
+    group.leak.kind = owner.kind;
+    group.leak.cache = owner.name;
+    group.leak.object_size_bytes = candidate.size_bytes;
+    if (owner.caller) group.leak.stack.push_back(to_frame(owner.caller, target_.symbols()));
+    if (owner.kind == BlockKind::Slab) {
+      if (owner.is_merged) group.leak.aliases = aliases_of(owner.name);
+      group.leak.type = type_of_cache(owner.name, candidate.size_bytes, target_.btf(), target_.paths().module_btf);
+    }
+    group.evidence.emplace(target_.symbols());
+  }
+
+  void finish(Group& group) const { group.leak.evidence = group.evidence->result(kEvidenceLines); }
+
+  // The names under which merged caches were made: in sysfs each is a link to the folder of all, named by a unique id.
+  std::vector<std::string> aliases_of(const std::string& name) {
+    if (sysfs_names_.empty()) read_sysfs_names();
+    std::vector<std::string> aliases;
+    auto own = sysfs_targets_.find(name);
+    if (own == sysfs_targets_.end()) return aliases;
+    auto [first, last] = sysfs_names_.equal_range(own->second);
+    for (; first != last; ++first) {
+      if (first->second != name) aliases.push_back(first->second);
+    }
+    std::ranges::sort(aliases);
+    return aliases;
+  }
+
+  void read_sysfs_names() {
+    std::error_code error;
+    std::filesystem::directory_iterator entry(target_.paths().slab_sysfs, error);
+    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+      std::error_code not_a_link;
+      std::filesystem::path target = std::filesystem::read_symlink(entry->path(), not_a_link);
+      if (not_a_link) continue;
+      std::string name = entry->path().filename();
+      sysfs_names_.emplace(target.filename(), name);
+      sysfs_targets_.emplace(name, target.filename());
+    }
+  }
+
+  // Of the largest groups as many objects as fit, of each group some.
+  void trim_objects() {
+    u64 left = options_.max_objects;
+    for (Leak& leak : report_.leaks) left -= std::min<u64>(left, std::min<u64>(leak.objects.size(), kObjectsOfEachGroup));
+    for (Leak& leak : report_.leaks) {
+      u64 more = leak.objects.size() - std::min<u64>(leak.objects.size(), kObjectsOfEachGroup);
+      u64 taken = std::min(more, left);
+      leak.objects.resize(std::min<u64>(leak.objects.size(), kObjectsOfEachGroup) + taken);
+      left -= taken;
+    }
+  }
+
+  void account() {
+    report_.by_kind = record_.by_kind;
+    Outcome& outcome = report_.outcome;
+    outcome.referenced = record_.reached;
+    outcome.unstable = record_.unstable;
+    outcome.unconfirmed = {record_.unreferenced.count - outcome.leaked.count - outcome.suppressed.count,
+                           record_.unreferenced.bytes - outcome.leaked.bytes - outcome.suppressed.bytes};
+    for (std::size_t i = 0; i < kRootKinds; ++i) {
+      report_.roots.push_back({to_string(static_cast<RootKind>(i)), record_.root_count[i], record_.root_bytes[i]});
+    }
+    report_.self_test = std::move(record_.self_test);
+  }
+
+  void gap(std::string what, Tally size, std::string why, bool incomplete = true) {
+    if (size.count != 0 || size.bytes != 0) {
+      report_.coverage.push_back(
+          {.what = std::move(what), .bytes = size.bytes, .count = size.count, .why = std::move(why), .incomplete = incomplete});
+    }
+  }
+
+  void add_coverage() {
+    const PassRecord& r = record_;
+    gap("interrupted scans", {report_.interrupted ? 1U : 0U, 0}, "stopped before two passes agreed");
+    gap("page descriptors", {r.gaps.unread_descriptors, r.gaps.unread_descriptors * kPageBytes},
+        "could not be read: what their pages hold is not known");
+    gap("RAM outside the page tables", {0, r.gaps.unmapped_linear_bytes}, "reads as zeros: references in it are not seen");
+    gap("per-CPU chunks", {r.gaps.unread_chunks, 0}, "changed while they were read: areas in them are not known");
+    gap("vmalloc lists", {r.gaps.broken_area_lists, 0}, "changed at every try: areas may be missing");
+    gap("task list walks", {r.gaps.broken_task_walks, 0}, "the list changed: stacks may be missing",
+        r.gaps.broken_task_walks > 3);
+    gap("module lists", {r.gaps.modules_incomplete ? 1U : 0U, 0}, "changed while it was read: data of modules may be missing");
+    gap("memory of roots and blocks", {0, r.unread_bytes}, "was gone when its turn came: references in it are not seen", false);
+    // A few slabs are always moving on a busy machine; many mean that leaks may hide in them.
+    gap("slabs that did not hold still", {r.unstable_slabs, r.unstable_slab_bytes}, "their objects were taken as referenced",
+        r.unstable_slabs * 100 > r.all_slabs);
+    gap("slabs of unlisted caches", {r.foreign_slabs, r.foreign_bytes},
+        "caches being made or destroyed: their memory was taken as roots", r.foreign_slabs * 100 > r.all_slabs);
+    gap("objects that the kernel marks as untracked", r.untracked, "caches with SLAB_NOLEAKTRACE: neither scanned nor judged",
+        false);
+    if (!r.no_self_test.empty()) gap("self-tests", {1, 0}, "no comparison with the kernel's own count: " + r.no_self_test, false);
+  }
+
+  static constexpr u64 kLargestSuppressed = 512;
+
+  Target& target_;
+  const ScanOptions& options_;
+  const ScanHooks& hooks_;
+  Report report_;
+  Confirmation confirmation_;
+  PassRecord record_;
+  u64 kept_objects_ = 0;
+  std::multimap<std::string, std::string> sysfs_names_;  // unique id -> names
+  std::map<std::string, std::string> sysfs_targets_;     // name -> unique id
+};
+
+}  // namespace
+
+Result<Report> scan(Target& target, const ScanOptions& options, const ScanHooks& hooks) {
+  return Scan(target, options, hooks).run();
+}
+
+}  // namespace orphan::kernel

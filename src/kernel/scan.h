@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scan of a kernel: look, mark, confirm, again until two passes agree; then the report.
+#pragma once
+#include "kernel/target.h"
+#include "report/report.h"
+
+namespace orphan::kernel {
+
+struct ScanOptions {
+  u32 max_passes = 5;     // at least 2
+  double interval_s = 5;  // from the end of a pass to the start of the next
+  double min_age_s = 5;   // between the first sight of a leak as unreferenced and the last
+  u64 max_objects = 10'000;
+  std::string version;  // of the program, for the report
+};
+
+struct ScanHooks {
+  std::function<bool()> keep_going;
+  // Waits so many seconds, less when keep_going turns false.
+  std::function<void(double)> wait;
+  std::function<void(std::string)> progress;
+};
+
+// When keep_going says no, the report has what the passes so far have confirmed, and says so.
+Result<Report> scan(Target& target, const ScanOptions& options, const ScanHooks& hooks);
+
+}  // namespace orphan::kernel

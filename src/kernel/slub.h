@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every live object of every SLUB cache: each slot of each slab page, less what the allocator holds as free (the slab's
+// freelist, the freelist of the CPU that allocates from it).
+//
+// Slabs move while they are read. A slab's descriptor and its CPU's state are read again after its contents; when they have
+// changed it is read anew, a few times. What stays inconsistent is not judged: its objects are roots, never leaks.
+#pragma once
+#include <unordered_map>
+
+#include "kernel/page_map.h"
+#include "kernel/percpu.h"
+#include "memory/caching_memory.h"
+
+namespace orphan::kernel {
+
+struct Cache {
+  Addr address;  // of its struct kmem_cache
+  std::string name;
+  u32 size_bytes = 0, object_bytes = 0;  // of a slot, of the object in it
+  u32 free_pointer = 0;                  // offset in the object at which a free one holds the next
+  u32 left_pad_bytes = 0;
+  u64 random = 0;
+  bool is_hardened = false;
+  bool is_merged = false;     // other caches' objects are in it too
+  bool is_untracked = false;  // SLAB_NOLEAKTRACE
+  Addr cpu_slab;              // cookie
+  // Filled by add_slabs:
+  u64 slabs = 0, objects = 0, live = 0;
+  u64 held_free = 0;  // free objects that a CPU holds: the kernel counts them as active
+};
+
+struct SlubSymbols {
+  Addr slab_caches;
+};
+
+struct Slub {
+  std::vector<Cache> caches;
+  std::unordered_map<u64, u32> by_address;
+  u64 unstable_slabs = 0, unstable_bytes = 0;
+  u64 reread_slabs = 0;
+  u64 foreign_slabs = 0, foreign_bytes = 0;  // of caches that are not on the list (being made or destroyed)
+  std::vector<Root> foreign;                 // their memory: roots
+};
+
+// Reads the list of caches.
+Result<Slub> read_caches(const KernelMemory& memory, const KmemCacheLayout& layout, const SlubSymbols& symbols);
+
+// What a cache's number in the snapshot (Shape::owner) is: the target's business.
+class OwnerOf {
+ public:
+  virtual ~OwnerOf() = default;
+  virtual u32 owner_of(const Cache& cache) = 0;
+};
+
+// Adds a span for every slab of `map` to `snapshot`, its live objects marked as such. The contents that had to be read for
+// it are handed to `kept`.
+void add_slabs(const KernelMemory& memory, CachingMemory& kept, const Layouts& layouts, const PageMap& map, const PerCpu& percpu,
+               Slub& slub, OwnerOf& owners, Snapshot& snapshot);
+
+}  // namespace orphan::kernel

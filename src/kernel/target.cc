@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/target.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace orphan::kernel {
+namespace {
+
+// What may be kept of what was read within one pass. Small machines' slabs fit: then nothing is read twice.
+constexpr u64 kCacheBytes = 16 << 20;
+
+// x86-64 maps the kernel image and the modules in the last 2 GiB; __START_KERNEL_map has been there since v2.6.
+constexpr Addr kImageMap{0xffff'ffff'8000'0000};
+
+}  // namespace
+
+Target::Target(Kcore kcore, const TargetPaths& paths)
+    : paths_(paths), kcore_(std::move(kcore)), cache_(kcore_, kCacheBytes), info_(Vmcoreinfo::parse(kcore_.vmcoreinfo())) {}
+
+Result<std::unique_ptr<Target>> Target::open(const TargetPaths& paths, const LookHooks& hooks) {
+  auto step = [&](std::string_view what) {
+    if (hooks.progress) hooks.progress(what);
+  };
+  step("opening the kernel's memory");
+  std::unique_ptr<Target> target(new Target(TRY(Kcore::open(paths.kcore)), paths));
+  step("reading the kernel's types");
+  auto btf = Btf::load(paths.btf);
+  if (!btf && btf.error().code() == ErrorCode::NotFound) {
+    return Error(
+        ErrorCode::Unsupported,
+        paths.btf + ": not there: this kernel was built without CONFIG_DEBUG_INFO_BTF, and nothing can be read without it");
+  }
+  target->btf_.emplace(TRY(std::move(btf)));
+  target->layouts_ = TRY(Layouts::resolve(*target->btf_));
+  step("reading the kernel's symbols");
+  TRY(target->find_symbols());
+  target->globals_ = TRY(Globals::resolve(*target->symbols_, *target->btf_));
+  target->image_physical_ = TRY(target->image_physical());
+  target->memory_.emplace(target->cache_, TRY(target->find_space()));
+  target->self_ = TRY(Self::read({target->kcore_.descriptor()}));
+  return target;
+}
+
+Result<void> Target::find_symbols() {
+  auto symbols = Symbols::from_memory(kcore_, info_);
+  if (!symbols && symbols.error().code() == ErrorCode::NotFound) symbols = Symbols::from_proc(paths_.kallsyms);
+  symbols_.emplace(TRY(std::move(symbols)));
+  return {};
+}
+
+Result<u64> Target::image_physical() const {
+  for (const Kcore::Segment& segment : kcore_.segments()) {
+    if (segment.contains(globals_.text) && segment.physical != kPhysicalUnknown) {
+      return segment.physical + (globals_.text - segment.vaddr);
+    }
+  }
+  return Error(ErrorCode::Unsupported, paths_.kcore + ": no segment says where the kernel image is in physical memory");
+}
+
+Result<AddressSpace> Target::find_space() const {
+  AddressSpace space;
+  space.linear_map = Addr{TRY(read_value<u64>(kcore_, globals_.page_offset_base))};
+  space.page_descriptors = Addr{TRY(read_value<u64>(kcore_, globals_.vmemmap_base))};
+  Addr vmalloc{TRY(read_value<u64>(kcore_, globals_.vmalloc_base))};
+  for (const Kcore::Segment& segment : kcore_.segments()) {
+    if (segment.physical != kPhysicalUnknown) {
+      if (segment.vaddr == space.linear(segment.physical)) space.ram.push_back({segment.vaddr, segment.size});
+    } else if (segment.vaddr == vmalloc) {
+      space.vmalloc = {segment.vaddr, segment.size};
+    } else if (segment.vaddr >= kImageMap) {
+      space.modules = {segment.vaddr, segment.size};
+    }
+  }
+  if (space.ram.empty() || space.vmalloc.size_bytes == 0) {
+    return Error(ErrorCode::Unsupported,
+                 paths_.kcore + ": its segments do not match the kernel's page_offset_base and vmalloc_base");
+  }
+  space.format.levels = info_.number("pgtable_l5_enabled").value_or(0) != 0 ? 5 : 4;
+  space.format.address_mask &= ~info_.number("sme_mask").value_or(0);
+  space.top_table = space.linear(image_physical_ + (globals_.init_top_pgt - globals_.text));
+  return space;
+}
+
+Kernel Target::kernel() {
+  return {*memory_, cache_, layouts_, globals_, self_, {globals_.text, globals_.rodata_end - globals_.text}, image_physical_};
+}
+
+}  // namespace orphan::kernel

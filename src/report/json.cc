@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "base/verify.h"
+#include "report/format.h"
+
+namespace orphan {
+namespace {
+
+// Keys keep the order in which they are written: a report is read by people too.
+using Json = nlohmann::ordered_json;
+
+constexpr int kSchema = 1;
+
+class Fnv1a {
+ public:
+  void add(u64 value) {
+    for (int shift = 0; shift < 64; shift += 8) add_byte(static_cast<u8>(value >> shift));
+  }
+  // With its length, so that "ab","c" and "a","bc" differ.
+  void add(std::string_view text) {
+    add(text.size());
+    for (char c : text) add_byte(static_cast<u8>(c));
+  }
+  u64 value() const { return value_; }
+
+ private:
+  void add_byte(u8 byte) { value_ = (value_ ^ byte) * 0x100000001b3; }
+
+  u64 value_ = 0xcbf29ce484222325;
+};
+
+Json text_or_null(const std::string& text) {
+  return text.empty() ? Json() : Json(text);
+}
+
+Json tally_json(Tally tally) {
+  Json json = Json::object();
+  json["count"] = tally.count;
+  json["bytes"] = tally.bytes;
+  return json;
+}
+
+Json examined_json(const Report& report) {
+  Tally all = examined(report);
+  Json json = Json::object();
+  json["blocks"] = all.count;
+  json["bytes"] = all.bytes;
+  json["roots"] = Json::array();
+  for (const RootKindTotal& root : report.roots) {
+    Json row = Json::object();
+    row["kind"] = root.kind;
+    row["count"] = root.count;
+    row["bytes"] = root.bytes;
+    json["roots"].push_back(std::move(row));
+  }
+  json["by_kind"] = Json::object();
+  for (std::size_t i = 0; i < kBlockKinds; ++i) {
+    json["by_kind"][to_string(static_cast<BlockKind>(i))] = tally_json(report.by_kind[i]);
+  }
+  return json;
+}
+
+Json outcome_json(const Outcome& outcome) {
+  Json json = Json::object();
+  json["referenced"] = tally_json(outcome.referenced);
+  json["leaked"] = tally_json(outcome.leaked);
+  json["suppressed"] = tally_json(outcome.suppressed);
+  json["unconfirmed"] = tally_json(outcome.unconfirmed);
+  json["unstable"] = tally_json(outcome.unstable);
+  return json;
+}
+
+Json passes_json(const Report& report) {
+  Json json = Json::array();
+  for (const Pass& pass : report.passes) {
+    Json row = Json::object();
+    row["seconds"] = pass.seconds;
+    row["live"] = tally_json(pass.live);
+    row["unreferenced"] = pass.unreferenced;
+    row["confirmed"] = pass.confirmed;
+    row["bytes_read"] = pass.bytes_read;
+    json.push_back(std::move(row));
+  }
+  return json;
+}
+
+Json coverage_json(const Report& report) {
+  Json json = Json::array();
+  for (const Coverage& coverage : report.coverage) {
+    Json row = Json::object();
+    row["what"] = coverage.what;
+    row["bytes"] = coverage.bytes == 0 ? Json() : Json(coverage.bytes);
+    row["count"] = coverage.count;
+    row["why"] = coverage.why;
+    row["incomplete"] = coverage.incomplete;
+    json.push_back(std::move(row));
+  }
+  return json;
+}
+
+Json self_test_json(const std::optional<SelfTest>& self_test) {
+  if (!self_test) return nullptr;
+  Json json = Json::object();
+  json["caches"] = self_test->caches;
+  json["ours"] = self_test->ours;
+  json["slabinfo"] = self_test->slabinfo;
+  json["different"] = Json::array();
+  for (const SelfTest::Row& different : self_test->different) {
+    Json row = Json::object();
+    row["cache"] = different.cache;
+    row["ours"] = different.ours;
+    row["slabinfo"] = different.slabinfo;
+    json["different"].push_back(std::move(row));
+  }
+  return json;
+}
+
+Json suppressed_json(const Report& report) {
+  Json json = Json::array();
+  for (const Suppression& suppression : report.suppressed) {
+    Json row = Json::object();
+    row["rule"] = suppression.rule;
+    row["reason"] = suppression.reason;
+    row["count"] = suppression.total.count;
+    row["bytes"] = suppression.total.bytes;
+    json.push_back(std::move(row));
+  }
+  return json;
+}
+
+Json frame_json(const Frame& frame) {
+  bool has_symbol = !frame.symbol.empty();
+  bool has_file = !frame.file.empty();
+  Json json = Json::object();
+  json["address"] = to_string(frame.address);
+  json["symbol"] = text_or_null(frame.symbol);
+  json["offset"] = has_symbol ? Json(frame.offset) : Json();
+  json["symbol_size"] = has_symbol ? Json(frame.symbol_size) : Json();
+  json["module"] = text_or_null(frame.module);
+  json["file"] = text_or_null(frame.file);
+  json["line"] = has_file ? Json(frame.line) : Json();
+  return json;
+}
+
+const char* evidence_word(Evidence::Kind kind) {
+  const char* word = nullptr;
+  switch (kind) {
+    case Evidence::Kind::Symbol: word = "symbol"; break;
+    case Evidence::Kind::String: word = "string"; break;
+  }
+  VERIFY(word != nullptr);
+  return word;
+}
+
+Json evidence_json(const Leak& leak) {
+  Json json = Json::array();
+  for (const Evidence& evidence : leak.evidence) {
+    Json row = Json::object();
+    row["kind"] = evidence_word(evidence.kind);
+    row["offset"] = evidence.offset_bytes;
+    row["text"] = evidence.text;
+    row["count"] = evidence.count;
+    json.push_back(std::move(row));
+  }
+  return json;
+}
+
+Json hex_or_null(Bytes contents) {
+  if (contents.empty()) return nullptr;
+  std::string hex;
+  hex.reserve(contents.size() * 2);
+  for (std::byte b : contents) fmt::format_to(std::back_inserter(hex), "{:02x}", std::to_integer<unsigned>(b));
+  return hex;
+}
+
+Json object_json(const Leak& leak, const LeakedObject& object) {
+  Json json = Json::object();
+  json["address"] = to_string(object.address);
+  json["size"] = object.size_bytes;
+  json["head"] = to_string(object.address);
+  json["comm"] = nullptr;
+  json["pid"] = nullptr;
+  json["cgroup"] = nullptr;
+  json["age_s"] = nullptr;
+  json["checksum"] = fmt::format("0x{:x}", object.checksum);
+  json["cpu"] = leak.kind == BlockKind::PerCpu ? Json(object.cpu) : Json();
+  json["hex"] = hex_or_null(object.contents);
+  return json;
+}
+
+Json leak_json(const Report& report, const Leak& leak) {
+  Json json = Json::object();
+  json["id"] = leak_id(leak);
+  json["count"] = leak.total.count;
+  json["bytes"] = leak.total.bytes;
+  json["retained_count"] = nullptr;
+  json["retained_bytes"] = nullptr;
+  json["kind"] = to_string(leak.kind);
+  json["cache"] = leak.cache;
+  json["aliases"] = leak.aliases;
+  json["object_size"] = leak.object_size_bytes;
+  json["type"] = text_or_null(leak.type);
+  json["stack"] = Json::array();
+  for (const Frame& frame : leak.stack) json["stack"].push_back(frame_json(frame));
+  json["evidence"] = evidence_json(leak);
+  // A leak was unreferenced in every pass, so the scan's start is when it was first seen.
+  json["first_seen"] = report.started_unix_s;
+  json["objects_omitted"] = leak.total.count - std::min<u64>(leak.total.count, leak.objects.size());
+  json["objects"] = Json::array();
+  for (const LeakedObject& object : leak.objects) json["objects"].push_back(object_json(leak, object));
+  return json;
+}
+
+}  // namespace
+
+std::string leak_id(const Leak& leak) {
+  Fnv1a hash;
+  hash.add(to_string(leak.kind));
+  hash.add(leak.cache);
+  hash.add(leak.object_size_bytes);
+  hash.add(leak.stack.size());
+  for (const Frame& frame : leak.stack) {
+    // An address moves from boot to boot, a symbol and its offset do not.
+    if (frame.symbol.empty()) {
+      hash.add(frame.address.value);
+    } else {
+      hash.add(frame.symbol);
+      hash.add(frame.offset);
+      hash.add(frame.module);
+    }
+  }
+  return fmt::format("{:016x}", hash.value());
+}
+
+std::string to_json(const Report& report) {
+  Json json = Json::object();
+  json["schema"] = kSchema;
+  json["orphan"] = report.version;
+  json["target"] = report.target;
+  json["started"] = report.started_unix_s;
+  json["seconds"] = report.seconds;
+  json["scans"] = report.passes.size();
+  json["interrupted"] = report.interrupted;
+  json["settled"] = report.settled;
+  json["examined"] = examined_json(report);
+  json["outcome"] = outcome_json(report.outcome);
+  json["coverage"] = coverage_json(report);
+  json["self_test"] = self_test_json(report.self_test);
+  json["passes"] = passes_json(report);
+  json["suppressed"] = suppressed_json(report);
+  json["weak"] = nullptr;
+  json["max_objects"] = report.max_objects;
+  json["leaks"] = Json::array();
+  for (const Leak& leak : report.leaks) json["leaks"].push_back(leak_json(report, leak));
+  return json.dump(2, ' ', true, Json::error_handler_t::replace) + '\n';
+}
+
+}  // namespace orphan

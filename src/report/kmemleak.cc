@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/kmemleak.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "report/format.h"
+
+namespace orphan {
+namespace {
+
+// mm/kmemleak.c's HEX_MAX_LINES rows, and its MAX_TRACE.
+constexpr std::size_t kDumpBytes = 2 * kHexRowBytes;
+constexpr std::size_t kMaxFrames = 16;
+
+std::string hex_dump_lines(const LeakedObject& object, bool is_per_cpu) {
+  std::size_t shown = std::min(object.contents.size(), kDumpBytes);
+  if (object.size_bytes < shown) shown = static_cast<std::size_t>(object.size_bytes);
+  if (shown == 0) return {};
+  std::string cpu = is_per_cpu ? fmt::format(" on cpu {}", object.cpu) : "";
+  return fmt::format("  hex dump (first {} bytes{}):\n", shown, cpu) + hex_dump(object.contents, shown, "    ");
+}
+
+}  // namespace
+
+std::string to_kmemleak(const Report& report) {
+  std::string out;
+  for (const Leak& leak : report.leaks) {
+    bool is_per_cpu = leak.kind == BlockKind::PerCpu;
+    std::string frames;
+    for (std::size_t i = 0; i < std::min(leak.stack.size(), kMaxFrames); ++i) {
+      fmt::format_to(std::back_inserter(frames), "    {}\n", to_string(leak.stack[i]));
+    }
+    for (const LeakedObject& object : leak.objects) {
+      fmt::format_to(std::back_inserter(out), "unreferenced object{} {} (size {}):\n", is_per_cpu ? " (percpu)" : "",
+                     to_string(object.address), object.size_bytes);
+      out += "  comm \"unknown\", pid 0, jiffies 0\n";
+      out += hex_dump_lines(object, is_per_cpu);
+      fmt::format_to(std::back_inserter(out), "  backtrace (crc {:x}):\n", object.checksum);
+      out += frames;
+    }
+  }
+  return out;
+}
+
+}  // namespace orphan

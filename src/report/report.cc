@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/report.h"
+
+#include "base/verify.h"
+
+namespace orphan {
+
+const char* to_string(BlockKind kind) {
+  switch (kind) {
+    case BlockKind::Slab: return "slab";
+    case BlockKind::LargeKmalloc: return "large-kmalloc";
+    case BlockKind::Vmalloc: return "vmalloc";
+    case BlockKind::PerCpu: return "per-cpu";
+  }
+  bug("no such kind of block");
+}
+
+Tally examined(const Report& report) {
+  Tally sum;
+  for (Tally kind : report.by_kind) sum += kind;
+  return sum;
+}
+
+}  // namespace orphan

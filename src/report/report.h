@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Report: one plain structure that every output format prints. It is filled once, after the last pass, and holds no
+// address of ours and no reference to the target: everything to be printed is in it.
+//
+// Its numbers add up: `examined` is the sum of the five classes of `Outcome`, and `outcome.leaked` the sum over `leaks`.
+#pragma once
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/addr.h"
+
+namespace orphan {
+
+struct Tally {
+  u64 count = 0;
+  u64 bytes = 0;
+
+  Tally& operator+=(Tally other) {
+    count += other.count;
+    bytes += other.bytes;
+    return *this;
+  }
+  friend bool operator==(const Tally&, const Tally&) = default;
+};
+
+// What allocator a block came from.
+enum class BlockKind : u8 { Slab, LargeKmalloc, Vmalloc, PerCpu };
+inline constexpr std::size_t kBlockKinds = 4;
+// "slab", "large-kmalloc", "vmalloc", "per-cpu": stable words of the JSON output.
+const char* to_string(BlockKind kind);
+
+struct Frame {
+  Addr address;
+  std::string symbol = {};  // empty: unknown
+  u64 offset = 0;           // from the symbol's start
+  u64 symbol_size = 0;
+  std::string module = {};  // empty: the kernel itself
+  std::string file = {};    // empty: no debug information
+  u32 line = 0;
+};
+
+// Something inside a block that hints at what the block is.
+struct Evidence {
+  enum class Kind : u8 { Symbol, String };
+  Kind kind;
+  u32 offset_bytes;       // in the block
+  std::string text = {};  // "ext4_file_operations [ext4]", or the string itself
+  u64 count = 0;          // in how many of the group's objects the same stands at the same offset
+};
+
+struct LeakedObject {
+  Addr address;  // a per-CPU block: its `__percpu` cookie
+  u64 size_bytes = 0;
+  u32 checksum = 0;                      // the kernel's crc32 with seed 0, as kmemleak prints it
+  std::vector<std::byte> contents = {};  // the first bytes, as read in the last pass; a per-CPU block: of `cpu`
+  u32 cpu = 0;
+};
+
+// Leaked blocks of one allocator, cache and size.
+struct Leak {
+  BlockKind kind = BlockKind::Slab;
+  std::string cache = {};                 // "kmalloc-128", "vmalloc", "per-cpu", "large kmalloc"
+  std::vector<std::string> aliases = {};  // other caches merged into this one
+  std::string type = {};                  // the C type when it is known, e.g. "struct sk_buff"
+  u64 object_size_bytes = 0;
+  Tally total;                    // exact
+  std::vector<Frame> stack = {};  // allocation site(s), innermost first; often empty
+  std::vector<Evidence> evidence = {};
+  std::vector<LeakedObject> objects = {};  // as many as were asked for; total.count says how many there are
+};
+
+struct Pass {
+  double seconds = 0;
+  Tally live;            // blocks that the allocators say are live
+  u64 unreferenced = 0;  // of these, that nothing pointed to in this pass
+  u64 confirmed = 0;     // that were so, unchanged, in every pass up to this one
+  u64 bytes_read = 0;    // from the target
+};
+
+// Every live block of the last pass is in exactly one of these.
+struct Outcome {
+  Tally referenced;
+  Tally leaked;
+  Tally suppressed;   // unreferenced by the kernel's own design; see `suppressed`
+  Tally unconfirmed;  // unreferenced in the last pass, but not in all of them, or changed, or new
+  Tally unstable;     // its slab moved while it was read: taken as referenced
+};
+
+struct Coverage {
+  std::string what = {};  // what was not looked at, or not exactly
+  u64 bytes = 0;          // 0: not a matter of bytes
+  u64 count = 0;
+  std::string why = {};
+  bool incomplete = true;  // false: a statement of fact that takes nothing from the verdict
+};
+
+struct Suppression {
+  std::string rule = {};
+  std::string reason = {};
+  Tally total;
+};
+
+struct RootKindTotal {
+  std::string kind = {};  // "kernel pages", "task stacks", ...
+  u64 count = 0;
+  u64 bytes = 0;
+};
+
+// Live objects as we counted them against what the kernel says of itself (/proc/slabinfo).
+struct SelfTest {
+  struct Row {
+    std::string cache = {};
+    u64 ours = 0;      // active objects in slabinfo's sense: live, plus free ones that a CPU holds
+    u64 slabinfo = 0;  // active_objs
+  };
+  u64 caches = 0;
+  u64 ours = 0;
+  u64 slabinfo = 0;
+  std::vector<Row> different = {};  // largest difference first
+};
+
+struct Report {
+  std::string target = {};   // "kernel 6.1.0-56-cloud-amd64"
+  std::string version = {};  // of orphan
+  i64 started_unix_s = 0;
+  double seconds = 0;
+  std::vector<Pass> passes = {};
+  bool interrupted = false;                  // the user asked to stop: fewer passes than wanted; nothing unconfirmed is reported
+  bool settled = true;                       // the last two passes agreed on the candidates
+  std::array<Tally, kBlockKinds> by_kind{};  // examined, by kind
+  std::vector<RootKindTotal> roots = {};
+  Outcome outcome;
+  std::vector<Leak> leaks = {};  // largest first
+  std::vector<Suppression> suppressed = {};
+  std::vector<Coverage> coverage = {};
+  std::optional<SelfTest> self_test;  // absent: slabinfo could not be read; coverage says why
+  u64 max_objects = 10'000;           // single objects kept in `leaks`, over all of them
+};
+
+// The sum over all block kinds.
+Tally examined(const Report& report);
+
+}  // namespace orphan

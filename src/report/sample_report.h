@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// For tests: a report like that of a real kernel with a driver that leaks. Its numbers add up.
+#pragma once
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "report/report.h"
+
+namespace orphan::test {
+
+inline std::vector<std::byte> bytes_of(std::string_view text, std::size_t size) {
+  std::vector<std::byte> bytes;
+  for (std::size_t i = 0; i < size; ++i) bytes.push_back(i < text.size() ? static_cast<std::byte>(text[i]) : std::byte{0});
+  return bytes;
+}
+
+inline Frame frame_at(Addr address, std::string symbol, u64 offset, u64 symbol_size, std::string module) {
+  Frame frame;
+  frame.address = address;
+  frame.symbol = std::move(symbol);
+  frame.offset = offset;
+  frame.symbol_size = symbol_size;
+  frame.module = std::move(module);
+  return frame;
+}
+
+inline Leak leak_of(BlockKind kind, std::string cache, u64 object_size_bytes, Tally total) {
+  Leak leak;
+  leak.kind = kind;
+  leak.cache = std::move(cache);
+  leak.object_size_bytes = object_size_bytes;
+  leak.total = total;
+  return leak;
+}
+
+inline Leak slab_leak() {
+  Leak leak = leak_of(BlockKind::Slab, "kmalloc-128", 128, {100, 12'800});
+  leak.aliases = {"kioctx", "pool_workqueue", "biovec-8", "eventpoll_epi", "task_delay_info"};
+  leak.type = "struct widget";
+  leak.stack = {frame_at(Addr{0xffffffffc01d2041}, "widget_probe", 0x41, 0x1df, "widget"),
+                frame_at(Addr{0xffffffff81000ab9}, "do_one_initcall", 0x59, 0x220, ""),
+                frame_at(Addr{0xffffffffc01d2036}, "", 0, 0, "")};
+  leak.stack[0].file = "drivers/misc/widget.c";
+  leak.stack[0].line = 123;
+  leak.evidence = {{Evidence::Kind::String, 0, "leak me", 100}, {Evidence::Kind::Symbol, 64, "widget_ops [widget]", 40}};
+  for (u64 i = 0; i < 4; ++i) {
+    leak.objects.push_back({.address = Addr{0xffff888104c2d000 + i * 128},
+                            .size_bytes = 128,
+                            .checksum = 0xed65d963,
+                            .contents = bytes_of("leak me", 128)});
+  }
+  return leak;
+}
+
+inline Leak vmalloc_leak() {
+  Leak leak = leak_of(BlockKind::Vmalloc, "vmalloc", 8192, {1, 8192});
+  leak.stack = {frame_at(Addr{0xffffffffc01d2077}, "widget_ring_alloc", 0x27, 0x90, "widget")};
+  leak.objects = {{.address = Addr{0xffffc90000a65000}, .size_bytes = 8192, .checksum = 0x2a, .contents = bytes_of("", 20)}};
+  return leak;
+}
+
+inline Leak per_cpu_leak() {
+  Leak leak = leak_of(BlockKind::PerCpu, "per-cpu", 64, {2, 128});
+  leak.objects = {{.address = Addr{0x607fc5a195f8}, .size_bytes = 64, .checksum = 0, .contents = bytes_of("", 32), .cpu = 2}};
+  return leak;
+}
+
+inline Report sample_report() {
+  Report report;
+  report.target = "kernel 6.1.0-56-cloud-amd64";
+  report.version = "0.1.0";
+  report.started_unix_s = 1'700'000'000;
+  report.seconds = 12.34;
+  report.passes = {{2.5, {1'234'800, 1'181'760'000}, 400, 400, 2'254'857'830},
+                   {2.4, {1'234'760, 1'181'759'000}, 300, 260, 2'254'857'830},
+                   {2.4, {1'234'769, 1'181'758'847}, 229, 103, 2'254'857'830}};
+  report.by_kind = {{{1'234'000, 1'000'000'000}, {500, 100'000'000}, {200, 81'000'000}, {69, 758'847}}};
+  report.roots = {{"kernel pages", 4'210, 17'244'160}, {"task stacks", 310, 5'079'040}};
+  report.outcome = {.referenced = {1'234'540, 1'181'715'899},
+                    .leaked = {103, 21'120},
+                    .suppressed = {120, 15'360},
+                    .unconfirmed = {6, 6'468},
+                    .unstable = {0, 0}};
+  report.leaks = {slab_leak(), vmalloc_leak(), per_cpu_leak()};
+  report.suppressed = {
+      {"obj_cgroup vectors",
+       "struct slab keeps the vector's address with flag bits in its low bits, and a page's own metadata is not a root "
+       "that a word-wise reader sees",
+       {110, 14'080}},
+      {"xarray", "a tagged entry", {10, 1'280}}};
+  report.coverage = {{"registers of running tasks", 0, 4, "another CPU's registers cannot be read"},
+                     {"unreadable pages", 12'288, 3, "/proc/kcore refused them"},
+                     {"objects younger than the scan", 0, 0, "they are looked at by the next one", false}};
+  report.self_test = SelfTest{.caches = 161, .ours = 1'234'567, .slabinfo = 1'234'560, .different = {{"kmalloc-64", 1'000, 993}}};
+  return report;
+}
+
+}  // namespace orphan::test

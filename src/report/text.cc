@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+#include <iterator>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/verify.h"
+#include "report/format.h"
+
+namespace orphan {
+namespace {
+
+constexpr std::size_t kWidth = 110;
+constexpr std::size_t kMaxAliases = 2;
+constexpr std::size_t kMaxEvidence = 8;
+constexpr std::size_t kMaxFrames = 16;
+constexpr std::size_t kMaxObjects = 3;
+constexpr std::size_t kMaxStringBytes = 48;
+constexpr std::size_t kMaxDumpBytes = 64;
+constexpr std::size_t kMaxDifferent = 5;
+
+template <typename... T>
+void print(std::string& out, fmt::format_string<T...> format, T&&... values) {
+  fmt::format_to(std::back_inserter(out), format, std::forward<T>(values)...);
+}
+
+// The words of `text` in lines of at most kWidth columns; the first starts after `first`, the others are indented as far as
+// `first` is long, or by 4 when that is more than half a line.
+std::string wrapped(std::string_view first, std::string_view text) {
+  std::size_t indent = first.size() <= kWidth / 2 ? first.size() : 4;
+  std::string out;
+  std::string line(first);
+  bool is_line_empty = true;
+  while (!text.empty()) {
+    std::size_t end = std::min(text.find(' '), text.size());
+    std::string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (word.empty()) continue;
+    if (!is_line_empty && line.size() + 1 + word.size() > kWidth) {
+      out += line + '\n';
+      line.assign(indent, ' ');
+      is_line_empty = true;
+    }
+    if (!is_line_empty) line += ' ';
+    line += word;
+    is_line_empty = false;
+  }
+  return out + line + '\n';
+}
+
+std::string utc(i64 unix_s) {
+  std::time_t time = unix_s;
+  std::tm parts{};
+  char buffer[64];
+  if (::gmtime_r(&time, &parts) == nullptr) return "an unknown time";
+  return {buffer, std::strftime(buffer, sizeof buffer, "%Y-%m-%d %H:%M:%S UTC", &parts)};
+}
+
+bool is_partial(const Report& report) {
+  return std::ranges::any_of(report.coverage, [](const Coverage& coverage) { return coverage.incomplete; });
+}
+
+std::string verdict(const Report& report) {
+  Tally leaked = report.outcome.leaked;
+  if (leaked.count != 0) {
+    return fmt::format("{}, {}, in {}", counted(leaked.count, "leaked block"), human_bytes(leaked.bytes),
+                       counted(report.leaks.size(), "group"));
+  }
+  return is_partial(report) ? "no leaks found in what could be seen (see NOT SEEN)" : "no leaks found";
+}
+
+std::string passes_summary(const Report& report) {
+  u64 bytes_read = 0;
+  for (const Pass& pass : report.passes) bytes_read += pass.bytes_read;
+  std::string text = fmt::format("{} in {:.1f} s, {} read", report.passes.size(), report.seconds, human_bytes(bytes_read));
+  if (report.interrupted) return text + "; interrupted: what was not confirmed by then is not reported";
+  if (!report.settled) return text + "; the last two disagree: more may be found with more --passes";
+  return report.passes.size() < 2 ? text : text + "; the last two agree";
+}
+
+std::string head(const Report& report) {
+  std::string out;
+  print(out, "{}\n", verdict(report));
+  print(out, "target: {}, {}, orphan {}\n", printable(report.target), utc(report.started_unix_s), printable(report.version));
+  print(out, "passes: {}\n", passes_summary(report));
+  return out;
+}
+
+std::string cache_and_type(const Leak& leak) {
+  std::string text = printable(leak.cache);
+  if (!leak.aliases.empty()) {
+    text += " (also: ";
+    for (std::size_t i = 0; i < std::min(leak.aliases.size(), kMaxAliases); ++i) {
+      print(text, "{}{}", i == 0 ? "" : ", ", printable(leak.aliases[i]));
+    }
+    if (leak.aliases.size() > kMaxAliases) print(text, ", +{}", leak.aliases.size() - kMaxAliases);
+    text += ')';
+  }
+  if (!leak.type.empty()) print(text, ": {}", printable(leak.type));
+  return text;
+}
+
+// What a line below a group starts with.
+void label(std::string& out, std::string_view name) {
+  print(out, "            {:<9}", name);
+}
+
+std::string evidence_line(const Leak& leak, const Evidence& evidence) {
+  std::string out;
+  switch (evidence.kind) {
+    case Evidence::Kind::Symbol:
+      label(out, "symbol");
+      out += printable(evidence.text);
+      break;
+    case Evidence::Kind::String:
+      label(out, "string");
+      out += in_quotes(std::string_view(evidence.text).substr(0, kMaxStringBytes));
+      if (evidence.text.size() > kMaxStringBytes) out += "...";
+      break;
+  }
+  print(out, " at +0x{:x}", evidence.offset_bytes);
+  if (leak.total.count > 1 && evidence.count == leak.total.count) {
+    print(out, ", in all {}", with_commas(leak.total.count));
+  } else if (leak.total.count > 1 && evidence.count != 0) {
+    print(out, ", in {} of {}", with_commas(evidence.count), with_commas(leak.total.count));
+  }
+  return out + '\n';
+}
+
+std::string evidence_lines(const Leak& leak) {
+  std::string out;
+  for (std::size_t i = 0; i < std::min(leak.evidence.size(), kMaxEvidence); ++i) out += evidence_line(leak, leak.evidence[i]);
+  if (leak.evidence.size() > kMaxEvidence) {
+    label(out, "");
+    print(out, "+{} more symbols or strings\n", leak.evidence.size() - kMaxEvidence);
+  }
+  return out;
+}
+
+std::string stack_lines(const Leak& leak) {
+  std::string out;
+  for (std::size_t i = 0; i < std::min(leak.stack.size(), kMaxFrames); ++i) {
+    const Frame& frame = leak.stack[i];
+    label(out, i != 0 ? "" : leak.stack.size() == 1 ? "caller" : "stack");
+    out += to_string(frame);
+    if (!frame.file.empty()) print(out, " {}:{}", printable(frame.file), frame.line);
+    out += '\n';
+  }
+  if (leak.stack.size() > kMaxFrames) {
+    label(out, "");
+    print(out, "+{} more frames\n", leak.stack.size() - kMaxFrames);
+  }
+  return out;
+}
+
+std::string object_lines(const Leak& leak) {
+  std::string out;
+  label(out, leak.total.count == 1 ? "object" : "objects");
+  if (leak.objects.empty()) {
+    out += "none kept: --max-objects was reached\n";
+    return out;
+  }
+  std::size_t shown = std::min(leak.objects.size(), kMaxObjects);
+  for (std::size_t i = 0; i < shown; ++i) print(out, "{}{}", i == 0 ? "" : " ", to_string(leak.objects[i].address));
+  if (leak.total.count > shown) print(out, " +{} more", with_commas(leak.total.count - shown));
+  if (leak.kind == BlockKind::PerCpu) print(out, " (percpu; below: cpu {})", leak.objects[0].cpu);
+  out += '\n';
+  out += hex_dump(leak.objects[0].contents, kMaxDumpBytes, "            ");
+  return out;
+}
+
+std::string groups(const Report& report) {
+  if (report.leaks.empty()) return {};
+  std::string out = "\n   COUNT       BYTES        SIZE  CACHE\n";
+  for (const Leak& leak : report.leaks) {
+    if (&leak != &report.leaks.front()) out += '\n';
+    print(out, "{:>8}  {:>10}  {:>10}  {}\n", with_commas(leak.total.count), human_bytes(leak.total.bytes),
+          fmt::format("{} B", leak.object_size_bytes), cache_and_type(leak));
+    out += evidence_lines(leak);
+    out += stack_lines(leak);
+    out += object_lines(leak);
+  }
+  return out;
+}
+
+struct TallyRow {
+  std::string_view name;
+  Tally tally;
+  std::string_view meaning = {};
+};
+
+void print_row(std::string& out, const TallyRow& row) {
+  std::string line = fmt::format("{:<18}{:>16}{:>22}{:>12}", row.name, with_commas(row.tally.count), with_commas(row.tally.bytes),
+                                 human_bytes(row.tally.bytes));
+  if (!row.meaning.empty()) print(line, "  {}", row.meaning);
+  out += line + '\n';
+}
+
+// Rows and their sum.
+std::string tally_table(std::string_view title, const std::vector<TallyRow>& rows, std::string_view sum_name) {
+  std::string out;
+  print(out, "\n{:<18}{:>16}{:>22}\n", title, "COUNT", "BYTES");
+  Tally sum;
+  for (const TallyRow& row : rows) {
+    print_row(out, row);
+    sum += row.tally;
+  }
+  print_row(out, {.name = sum_name, .tally = sum});
+  return out;
+}
+
+std::string totals(const Report& report) {
+  const Outcome& outcome = report.outcome;
+  std::string out = tally_table("BLOCKS",
+                                {{"referenced", outcome.referenced, "something points to them"},
+                                 {"leaked", outcome.leaked, "nothing does, in every pass"},
+                                 {"suppressed", outcome.suppressed, "nothing does, by design"},
+                                 {"unconfirmed", outcome.unconfirmed, "not so in every pass, or changed"},
+                                 {"unstable", outcome.unstable, "moved while read: taken as referenced"}},
+                                "examined");
+  std::vector<TallyRow> kinds;
+  for (std::size_t i = 0; i < kBlockKinds; ++i) kinds.push_back({to_string(static_cast<BlockKind>(i)), report.by_kind[i]});
+  out += tally_table("BY KIND", kinds, "examined");
+  Tally classes = outcome.referenced;
+  for (Tally tally : {outcome.leaked, outcome.suppressed, outcome.unconfirmed, outcome.unstable}) classes += tally;
+  Tally grouped;
+  for (const Leak& leak : report.leaks) grouped += leak.total;
+  // A bug of ours, but whoever waited for a scan shall have its report.
+  if (classes != examined(report) || grouped != outcome.leaked) {
+    out += "the numbers of this report do not add up: that is a bug of orphan, please report it\n";
+  }
+  return out;
+}
+
+std::string roots(const Report& report) {
+  if (report.roots.empty()) return {};
+  std::vector<std::string> names;
+  for (const RootKindTotal& root : report.roots) names.push_back(printable(root.kind));
+  std::vector<TallyRow> rows;
+  for (std::size_t i = 0; i < names.size(); ++i) rows.push_back({names[i], {report.roots[i].count, report.roots[i].bytes}});
+  return tally_table("ROOTS", rows, "all roots");
+}
+
+std::string suppressed(const Report& report) {
+  if (report.suppressed.empty()) return {};
+  std::string out;
+  print(out, "\n{:<26}{:>8}{:>12}  REASON\n", "SUPPRESSED", "COUNT", "BYTES");
+  for (const Suppression& suppression : report.suppressed) {
+    std::string start = fmt::format("{:<26}{:>8}{:>12}  ", printable(suppression.rule), with_commas(suppression.total.count),
+                                    human_bytes(suppression.total.bytes));
+    out += wrapped(start, printable(suppression.reason));
+  }
+  return out;
+}
+
+std::string coverage_line(const Coverage& coverage) {
+  std::string amount;
+  if (coverage.count != 0) amount = with_commas(coverage.count);
+  if (coverage.bytes != 0) print(amount, "{}{}", amount.empty() ? "" : ", ", human_bytes(coverage.bytes));
+  std::string text = printable(coverage.what);
+  if (!amount.empty()) print(text, " ({})", amount);
+  if (!coverage.why.empty()) print(text, ": {}", printable(coverage.why));
+  return wrapped("  ", text);
+}
+
+std::string coverage(const Report& report) {
+  std::string unseen;
+  std::string facts;
+  for (const Coverage& entry : report.coverage) (entry.incomplete ? unseen : facts) += coverage_line(entry);
+  std::string out = "\nNOT SEEN\n" + (unseen.empty() ? "  nothing: all that orphan knows of was looked at\n" : unseen);
+  if (!facts.empty()) out += "\nNOTES\n" + facts;
+  return out;
+}
+
+std::string self_test(const Report& report) {
+  if (!report.self_test) return "\nSELF-TEST  not done: /proc/slabinfo could not be read\n";
+  const SelfTest& test = *report.self_test;
+  std::string differing = "no cache differs";
+  if (test.different.size() == 1) differing = "1 cache differs";
+  if (test.different.size() > 1) differing = with_commas(test.different.size()) + " caches differ";
+  std::string summary = fmt::format("{} against /proc/slabinfo: {} here, {} there; {}", counted(test.caches, "cache"),
+                                    counted(test.ours, "object"), with_commas(test.slabinfo), differing);
+  std::string out = '\n' + wrapped("SELF-TEST  ", summary);
+  std::size_t shown = std::min(test.different.size(), kMaxDifferent);
+  for (const SelfTest::Row& row : std::span(test.different).first(shown)) {
+    print(out, "  {}: {} here, {} there\n", printable(row.cache), with_commas(row.ours), with_commas(row.slabinfo));
+  }
+  if (test.different.size() > shown) print(out, "  +{} more\n", test.different.size() - shown);
+  return out;
+}
+
+std::string passes(const Report& report) {
+  if (report.passes.empty()) return {};
+  std::string out;
+  print(out, "\n{:<8}{:>10}{:>18}{:>16}{:>14}{:>14}\n", "PASSES", "SECONDS", "LIVE BLOCKS", "UNREFERENCED", "CONFIRMED", "READ");
+  for (std::size_t i = 0; i < report.passes.size(); ++i) {
+    const Pass& pass = report.passes[i];
+    print(out, "{:<8}{:>10.1f}{:>18}{:>16}{:>14}{:>14}\n", i + 1, pass.seconds, with_commas(pass.live.count),
+          with_commas(pass.unreferenced), with_commas(pass.confirmed), human_bytes(pass.bytes_read));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string to_text(const Report& report) {
+  return head(report) + groups(report) + totals(report) + suppressed(report) + coverage(report) + self_test(report) +
+         passes(report) + roots(report);
+}
+
+}  // namespace orphan

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/text.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "report/sample_report.h"
+
+namespace orphan {
+namespace {
+
+constexpr std::string_view kSampleText = R"(103 leaked blocks, 20.6 KiB, in 3 groups
+target: kernel 6.1.0-56-cloud-amd64, 2023-11-14 22:13:20 UTC, orphan 0.1.0
+passes: 3 in 12.3 s, 6.3 GiB read; the last two agree
+
+   COUNT       BYTES        SIZE  CACHE
+     100    12.5 KiB       128 B  kmalloc-128 (also: kioctx, pool_workqueue, +3): struct widget
+            string   "leak me" at +0x0, in all 100
+            symbol   widget_ops [widget] at +0x40, in 40 of 100
+            stack    widget_probe+0x41/0x1df [widget] drivers/misc/widget.c:123
+                     do_one_initcall+0x59/0x220
+                     0xffffffffc01d2036
+            objects  0xffff888104c2d000 0xffff888104c2d080 0xffff888104c2d100 +97 more
+            6c 65 61 6b 20 6d 65 00 00 00 00 00 00 00 00 00  leak me.........
+            00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
+            00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
+            00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
+
+       1     8.0 KiB      8192 B  vmalloc
+            caller   widget_ring_alloc+0x27/0x90 [widget]
+            object   0xffffc90000a65000
+            00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
+            00 00 00 00                                      ....
+
+       2       128 B        64 B  per-cpu
+            objects  0x607fc5a195f8 +1 more (percpu; below: cpu 2)
+            00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
+            00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
+
+BLOCKS                       COUNT                 BYTES
+referenced               1,234,540         1,181,715,899     1.1 GiB  something points to them
+leaked                         103                21,120    20.6 KiB  nothing does, in every pass
+suppressed                     120                15,360    15.0 KiB  nothing does, by design
+unconfirmed                      6                 6,468     6.3 KiB  not so in every pass, or changed
+unstable                         0                     0         0 B  moved while read: taken as referenced
+examined                 1,234,769         1,181,758,847     1.1 GiB
+
+BY KIND                      COUNT                 BYTES
+slab                     1,234,000         1,000,000,000   953.7 MiB
+large-kmalloc                  500           100,000,000    95.4 MiB
+vmalloc                        200            81,000,000    77.2 MiB
+per-cpu                         69               758,847   741.1 KiB
+examined                 1,234,769         1,181,758,847     1.1 GiB
+
+SUPPRESSED                   COUNT       BYTES  REASON
+obj_cgroup vectors             110    13.8 KiB  struct slab keeps the vector's address with flag bits in its
+                                                low bits, and a page's own metadata is not a root that a
+                                                word-wise reader sees
+xarray                          10     1.2 KiB  a tagged entry
+
+NOT SEEN
+  registers of running tasks (4): another CPU's registers cannot be read
+  unreadable pages (3, 12.0 KiB): /proc/kcore refused them
+
+NOTES
+  objects younger than the scan: they are looked at by the next one
+
+SELF-TEST  161 caches against /proc/slabinfo: 1,234,567 objects here, 1,234,560 there; 1 cache differs
+  kmalloc-64: 1,000 here, 993 there
+
+PASSES     SECONDS       LIVE BLOCKS    UNREFERENCED     CONFIRMED          READ
+1              2.5         1,234,800             400           400       2.1 GiB
+2              2.4         1,234,760             300           260       2.1 GiB
+3              2.4         1,234,769             229           103       2.1 GiB
+
+ROOTS                        COUNT                 BYTES
+kernel pages                 4,210            17,244,160    16.4 MiB
+task stacks                    310             5,079,040     4.8 MiB
+all roots                    4,520            22,323,200    21.3 MiB
+)";
+
+TEST(Text, OfASampleReport) {
+  EXPECT_EQ(to_text(test::sample_report()), kSampleText);
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+// Count and bytes of the table rows from the line that starts with `title` to the next empty line; the last one is the sum.
+std::vector<Tally> table(const std::string& text, std::string_view title) {
+  constexpr std::size_t kNameWidth = 18;
+  std::vector<Tally> rows;
+  bool is_inside = false;
+  for (std::string line : lines_of(text)) {
+    if (line.empty()) is_inside = false;
+    if (is_inside) {
+      std::erase(line, ',');
+      std::istringstream numbers(line.substr(kNameWidth));
+      Tally& row = rows.emplace_back();
+      numbers >> row.count >> row.bytes;
+    }
+    if (line.starts_with(title)) is_inside = true;
+  }
+  return rows;
+}
+
+TEST(Text, TheNumbersAddUp) {
+  Report report = test::sample_report();
+  std::string text = to_text(report);
+  for (std::string_view title : {"BLOCKS", "BY KIND", "ROOTS"}) {
+    std::vector<Tally> rows = table(text, title);
+    ASSERT_GT(rows.size(), 2u) << title;
+    Tally sum;
+    for (std::size_t i = 0; i + 1 < rows.size(); ++i) sum += rows[i];
+    EXPECT_EQ(sum, rows.back()) << title;
+  }
+  EXPECT_EQ(table(text, "BLOCKS").back(), examined(report));
+  EXPECT_EQ(table(text, "BY KIND").back(), examined(report));
+  EXPECT_FALSE(contains(text, "do not add up"));
+}
+
+TEST(Text, NumbersThatDoNotAddUpAreSaidNotHidden) {
+  Report report = test::sample_report();
+  report.outcome.referenced.bytes += 1;
+  EXPECT_TRUE(contains(to_text(report), "do not add up"));
+  report = test::sample_report();
+  report.leaks.pop_back();
+  EXPECT_TRUE(contains(to_text(report), "do not add up"));
+}
+
+TEST(Text, LinesStayWithin110Columns) {
+  Report report = test::sample_report();
+  report.coverage[0].why = std::string(20, 'w');
+  for (int i = 0; i < 40; ++i) report.coverage[0].why += " and so on";
+  for (const std::string& line : lines_of(to_text(report))) EXPECT_LE(line.size(), 110u) << line;
+}
+
+TEST(Text, NothingOfTheTargetReachesTheTerminalRaw) {
+  std::string hostile = "\x1b]0;owned\x07\n\xff\xc2\x9b\"";
+  Report report = test::sample_report();
+  report.target = report.version = hostile;
+  Leak& leak = report.leaks[0];
+  leak.cache = leak.type = leak.aliases[0] = hostile;
+  leak.stack[0].symbol = leak.stack[0].module = leak.stack[0].file = hostile;
+  leak.evidence[0].text = leak.evidence[1].text = hostile;
+  report.suppressed[0].rule = report.suppressed[0].reason = hostile;
+  report.coverage[0].what = report.coverage[0].why = hostile;
+  report.self_test->different[0].cache = hostile;
+  report.roots[0].kind = hostile;
+  std::string text = to_text(report);
+  EXPECT_TRUE(std::ranges::all_of(text, [](char c) { return c == '\n' || (c >= 0x20 && c < 0x7f); }));
+  EXPECT_EQ(lines_of(text).size(), lines_of(to_text(test::sample_report())).size() - 2);  // a long reason took three lines
+  EXPECT_TRUE(contains(text, "string   \"\\x1b]0;owned\\x07\\n\\xff\\xc2\\x9b\\\"\" at +0x0"));
+}
+
+TEST(Text, NoLeaksAreSaidInTheFirstLine_WithADoubtWhereNotAllWasSeen) {
+  Report report;
+  EXPECT_EQ(lines_of(to_text(report))[0], "no leaks found");
+  report.coverage = {{"a fact", 0, 0, "it is so", false}};
+  EXPECT_EQ(lines_of(to_text(report))[0], "no leaks found");
+  report.coverage.push_back({"some pages", 4096, 1, "unreadable", true});
+  EXPECT_EQ(lines_of(to_text(report))[0], "no leaks found in what could be seen (see NOT SEEN)");
+}
+
+TEST(Text, OneIsSingular) {
+  Report report;
+  report.leaks = {test::vmalloc_leak()};
+  report.outcome.leaked = {1, 8192};
+  EXPECT_EQ(lines_of(to_text(report))[0], "1 leaked block, 8.0 KiB, in 1 group");
+}
+
+TEST(Text, AnEmptyReportSaysWhatIsMissing) {
+  std::string text = to_text(Report{});
+  EXPECT_TRUE(contains(text, "NOT SEEN\n  nothing"));
+  EXPECT_TRUE(contains(text, "SELF-TEST  not done"));
+}
+
+TEST(Text, AStoppedOrUnsettledScanSaysSo) {
+  Report report = test::sample_report();
+  report.settled = false;
+  EXPECT_TRUE(contains(to_text(report), "; the last two disagree: "));
+  report.interrupted = true;
+  EXPECT_TRUE(contains(to_text(report), "; interrupted: "));
+}
+
+TEST(Text, AtMostFiveDifferingCachesAreNamed) {
+  Report report = test::sample_report();
+  report.self_test->different.assign(8, {"kmalloc-64", 1'000, 993});
+  std::string text = to_text(report);
+  EXPECT_TRUE(contains(text, "; 8 caches differ\n"));
+  EXPECT_TRUE(contains(text, "  kmalloc-64: 1,000 here, 993 there\n  +3 more\n"));
+  report.self_test->different.clear();
+  EXPECT_TRUE(contains(to_text(report), "; no cache differs\n"));
+}
+
+TEST(Text, AGroupWithoutKeptObjectsSaysWhy) {
+  Report report = test::sample_report();
+  report.leaks[0].objects.clear();
+  EXPECT_TRUE(contains(to_text(report), "objects  none kept: --max-objects was reached\n"));
+}
+
+TEST(Text, LongListsAreCutAndCounted) {
+  Report report = test::sample_report();
+  Leak& leak = report.leaks[0];
+  leak.evidence.assign(11, {Evidence::Kind::String, 0, std::string(60, 'x'), 1});
+  leak.stack.assign(20, leak.stack[0]);
+  std::string text = to_text(report);
+  EXPECT_TRUE(contains(text, "\"" + std::string(48, 'x') + "\"... at +0x0, in 1 of 100\n"));
+  EXPECT_TRUE(contains(text, "+3 more symbols or strings\n"));
+  EXPECT_TRUE(contains(text, "+4 more frames\n"));
+}
+
+}  // namespace
+}  // namespace orphan

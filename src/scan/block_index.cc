@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scan/block_index.h"
+
+#include <algorithm>
+
+namespace orphan {
+
+BlockIndex::BlockIndex(const Snapshot& snapshot, Range paged, std::span<const SortedWindow> sorted,
+                       std::pmr::memory_resource* resource)
+    : snapshot_(snapshot), paged_(paged), top_(resource), leaves_(resource), sorted_(resource) {
+  constexpr u64 kLeafBytes = u64{1} << (kPageShift + kLeafShift);
+  top_.resize((paged.size_bytes + kLeafBytes - 1) / kLeafBytes);
+  for (const SortedWindow& window : sorted) {
+    sorted_.push_back({window.range, window.exact, std::pmr::vector<u32>(resource)});
+  }
+  for (u32 i = 0; i < snapshot.spans.size(); ++i) {
+    Addr start = snapshot.spans[i].start;
+    if (paged_.contains(start)) {
+      add_paged(i);
+      continue;
+    }
+    auto window = std::ranges::find_if(sorted_, [&](const Sorted& s) { return s.range.contains(start); });
+    VERIFY(window != sorted_.end());
+    window->spans.push_back(i);
+  }
+  lowest_ = ~u64{0};
+  for (Sorted& window : sorted_) {
+    std::ranges::sort(window.spans, {}, [&](u32 i) { return snapshot.spans[i].start; });
+    if (!window.spans.empty()) lowest_ = std::min(lowest_, snapshot.spans[window.spans.front()].start.value);
+  }
+  if (snapshot.page_descriptors.range.size_bytes != 0) {
+    lowest_ = std::min(lowest_, snapshot.page_descriptors.range.start.value);
+  }
+}
+
+void BlockIndex::add_paged(u32 index) {
+  const Span& span = snapshot_.spans[index];
+  u64 first = (span.start - paged_.start) >> kPageShift;
+  u64 last = std::min(span.start - paged_.start + snapshot_.size_bytes(span), paged_.size_bytes) - 1;
+  for (u64 page = first; page <= last >> kPageShift; ++page) {
+    u32& leaf = top_[page >> kLeafShift];
+    if (leaf == 0) {
+      leaves_.push_back({});
+      leaf = static_cast<u32>(leaves_.size());
+    }
+    leaves_[leaf - 1].span_plus_one[page & ((1U << kLeafShift) - 1)] = index + 1;
+  }
+}
+
+std::optional<BlockRef> BlockIndex::find_elsewhere(Addr at) const {
+  for (const Sorted& window : sorted_) {
+    if (!window.range.contains(at)) continue;
+    auto found = find_sorted(window, at);
+    if (found && window.exact && at - snapshot_.slot_address(snapshot_.spans[found->span], found->slot) > 3) return std::nullopt;
+    return found;
+  }
+  if (snapshot_.page_descriptors.range.contains(at)) return find_by_descriptor(at);
+  return std::nullopt;
+}
+
+// An alias stands for an address, so an interior one counts in any window.
+std::optional<BlockRef> BlockIndex::find_aliased(Addr at) const {
+  for (const Sorted& window : sorted_) {
+    if (window.range.contains(at)) return find_sorted(window, at);
+  }
+  return std::nullopt;
+}
+
+std::optional<BlockRef> BlockIndex::find_sorted(const Sorted& window, Addr at) const {
+  auto after = std::ranges::upper_bound(window.spans, at, {}, [&](u32 i) { return snapshot_.spans[i].start; });
+  if (after == window.spans.begin()) return std::nullopt;
+  u32 index = *std::prev(after);
+  return in_span(index, at);
+}
+
+std::optional<BlockRef> BlockIndex::find_by_descriptor(Addr at) const {
+  const PageDescriptors& pages = snapshot_.page_descriptors;
+  Addr page = pages.first_page + (at - pages.range.start) / pages.descriptor_bytes * 4096;
+  u64 offset = page - paged_.start;
+  if (offset >= paged_.size_bytes) return std::nullopt;
+  auto found = find_paged(page, offset);
+  if (!found || !snapshot_.spans[found->span].has(span_flag::kByPage)) return std::nullopt;
+  return found;
+}
+
+}  // namespace orphan

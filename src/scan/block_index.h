@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which block holds an address? The question that marking asks of every word it reads.
+//
+// Two kinds of windows of the address space. A *paged* window (the linear map of all memory) has a two-level table with one
+// entry a page: page -> span, then the slot by arithmetic. A *sorted* window (vmalloc space, per-CPU cookies), sparse and
+// with few blocks, is searched by bisection.
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "scan/snapshot.h"
+
+namespace orphan {
+
+// A sorted window. With `exact` only the start of a block refers to it, the two low bits aside (flags of percpu_ref and its
+// like): for values that are small integers, where an interior match would be an accident.
+struct SortedWindow {
+  Range range;
+  bool exact = false;
+};
+
+class BlockIndex {
+ public:
+  // Indexes every span of `snapshot`, which must outlive this and stay as it is. Spans within `paged` must not share pages;
+  // those elsewhere must lie in one of the sorted windows.
+  BlockIndex(const Snapshot& snapshot, Range paged, std::span<const SortedWindow> sorted, std::pmr::memory_resource* resource);
+
+  // The block that `word`, taken as a reference, refers to; whether it is live is not asked. Interior addresses count, one
+  // past the end does not.
+  std::optional<BlockRef> find(u64 word) const {
+    u64 offset = word - paged_.start.value;
+    if (offset < paged_.size_bytes) return find_paged(Addr{word}, offset);
+    if (word < lowest_) return std::nullopt;
+    return find_elsewhere(Addr{word});
+  }
+
+ private:
+  static constexpr u64 kPageShift = 12;
+  static constexpr u64 kLeafShift = 9;  // pages in a leaf: 2 MiB
+
+  struct Leaf {
+    u32 span_plus_one[1 << kLeafShift];
+  };
+  struct Sorted {
+    Range range;
+    bool exact;
+    std::pmr::vector<u32> spans;  // by start
+  };
+
+  std::optional<BlockRef> find_paged(Addr at, u64 offset) const {
+    u32 leaf = top_[offset >> (kPageShift + kLeafShift)];
+    if (leaf == 0) return std::nullopt;
+    u32 entry = leaves_[leaf - 1].span_plus_one[offset >> kPageShift & ((1U << kLeafShift) - 1)];
+    if (entry == 0) return std::nullopt;
+    return in_span(entry - 1, at);
+  }
+  std::optional<BlockRef> in_span(u32 index, Addr at) const {
+    const Span& span = snapshot_.spans[index];
+    const Shape& shape = snapshot_.shapes[span.shape];
+    u64 offset = at - span.start;
+    if (span.slots == 1) {
+      if (offset >= shape.object_bytes) return std::nullopt;
+      if (span.has(span_flag::kAlias)) return find_aliased(span.target() + offset);
+      return BlockRef{index, span.first_slot};
+    }
+    __extension__ using u128 = unsigned __int128;
+    u64 slot = static_cast<u64>(u128{offset} * shape.reciprocal >> 64);
+    if (slot >= span.slots || offset - slot * shape.stride_bytes >= shape.object_bytes) return std::nullopt;
+    return BlockRef{index, span.first_slot + slot};
+  }
+  std::optional<BlockRef> find_elsewhere(Addr at) const;
+  std::optional<BlockRef> find_aliased(Addr at) const;
+  std::optional<BlockRef> find_sorted(const Sorted& window, Addr at) const;
+  std::optional<BlockRef> find_by_descriptor(Addr at) const;
+  void add_paged(u32 index);
+
+  const Snapshot& snapshot_;
+  Range paged_;
+  u64 lowest_ = 0;             // no sorted window or descriptor is below
+  std::pmr::vector<u32> top_;  // leaf number + 1
+  std::pmr::vector<Leaf> leaves_;
+  std::pmr::vector<Sorted> sorted_;
+};
+
+}  // namespace orphan
