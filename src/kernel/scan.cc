@@ -2,6 +2,7 @@
 #include "kernel/scan.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 #include "base/fd.h"
 #include "detector/confirm.h"
 #include "kernel/evidence.h"
+#include "kernel/phase_clock.h"
 #include "kernel/self_test.h"
 #include "kernel/suppressions.h"
 #include "scan/mark.h"
@@ -27,6 +29,13 @@ constexpr u64 kObjectsOfEachGroup = 16;  // are kept at least, however many grou
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// The most memory that this process ever had; 0: not known.
+u64 peak_memory_bytes() {
+  rusage usage{};
+  if (::getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+  return static_cast<u64>(usage.ru_maxrss) * 1024;
 }
 
 // What is left of a pass when its snapshot is gone.
@@ -49,6 +58,7 @@ class Scan {
     report_.target = fmt::format("kernel {}", target.release());
     report_.version = options.version;
     report_.max_objects = options.max_objects;
+    report_.startup = target.startup();
     report_.started_unix_s = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   }
 
@@ -75,6 +85,7 @@ class Scan {
     }
     add_coverage();
     report_.seconds = seconds_since(start);
+    report_.peak_memory_bytes = peak_memory_bytes();
     return std::move(report_);
   }
 
@@ -88,11 +99,14 @@ class Scan {
     if (stopped()) return Error(ErrorCode::Interrupted, "scan");
     auto start = std::chrono::steady_clock::now();
     u64 bytes_before = target_.bytes_read();
+    PhaseClock clock;
     auto progress = [&](std::string_view what) {
+      clock.start(std::string(what));
       say(fmt::format("pass {} of at most {}: {}", number, options_.max_passes, what));
     };
     std::unique_ptr<Look> look = TRY(target_.look({hooks_.keep_going, progress}));
     PassRecord record;
+    progress("comparing with slabinfo");
     compare(look->slub.caches, record);
     progress("following references");
     MarkResult marked = TRY(mark(look->snapshot, *look->index, target_.memory(), {.keep_going = hooks_.keep_going}));
@@ -107,7 +121,9 @@ class Scan {
                               .live = live,
                               .unreferenced = record_.unreferenced.count,
                               .confirmed = confirmation_.count(),
-                              .bytes_read = target_.bytes_read() - bytes_before});
+                              .bytes_read = target_.bytes_read() - bytes_before,
+                              .words = marked.words,
+                              .phases = clock.finish()});
     return {};
   }
 

@@ -2,9 +2,10 @@
 // The kernel's symbol table: names to addresses and back, for the image and for modules.
 //
 // The image's table is the kernel's own (kallsyms), kept compressed as the kernel has it: a name is a length and that many
-// token numbers, a token is a short string, and an address is a 32-bit offset. Walking the table costs some ten
-// instructions a symbol, asking for names about forty, since a name is decoded only when its first seven characters are
-// wanted. A table out of /proc/kallsyms is brought into the same form with one token per character.
+// token numbers, a token is a short string, and an address is a 32-bit offset. Walking the table costs some thirty
+// instructions a symbol, asking for names sixty: two tokens tell most names from the wanted ones, and a name is decoded only
+// when its first seven characters are wanted. A table out of /proc/kallsyms is brought into the same form with one token per
+// character.
 #pragma once
 #include <array>
 #include <memory>

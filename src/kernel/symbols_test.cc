@@ -535,10 +535,10 @@ TEST_F(ModuleSymbols, DamagedSymbolsAreLeftOut) {
   add(kModule + 0x310, 1, 0, "");
   add(kModule + 0x320, SHN_UNDEF, 0, "undefined");
   add(0x1234, SHN_ABS, 0, "elsewhere");
-  add(kModule + 0x330, 1, 0, "beyond");
-  symtab_.back().st_name = static_cast<u32>(strings_.size());
-  add(kModule + 0x340, 1, 0, "far");
+  add(kModule + 0x330, 1, 0, "far");
   symtab_.back().st_name = ~u32{0};
+  add(kModule + 0x340, 1, 0, "beyond");
+  symtab_.back().st_name = static_cast<u32>(strings_.size());
   load();
   EXPECT_EQ(at(kModule + 0x400), "T leak_all+0x200/0x80 [leaky]");
   EXPECT_FALSE(symbols_->find_in_module("leaky", "elsewhere"));

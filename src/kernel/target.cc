@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "kernel/phase_clock.h"
+
 namespace orphan::kernel {
 namespace {
 
@@ -20,7 +22,9 @@ Target::Target(Kcore kcore, const TargetPaths& paths)
     : paths_(paths), kcore_(std::move(kcore)), cache_(kcore_, kCacheBytes), info_(Vmcoreinfo::parse(kcore_.vmcoreinfo())) {}
 
 Result<std::unique_ptr<Target>> Target::open(const TargetPaths& paths, const LookHooks& hooks) {
+  PhaseClock clock;
   auto step = [&](std::string_view what) {
+    clock.start(std::string(what));
     if (hooks.progress) hooks.progress(what);
   };
   step("opening the kernel's memory");
@@ -40,6 +44,7 @@ Result<std::unique_ptr<Target>> Target::open(const TargetPaths& paths, const Loo
   target->image_physical_ = TRY(target->image_physical());
   target->memory_.emplace(target->cache_, TRY(target->find_space()));
   target->self_ = TRY(Self::read({target->kcore_.descriptor()}));
+  target->startup_ = clock.finish();
   return target;
 }
 

@@ -33,6 +33,7 @@ class Target {
   const TargetPaths& paths() const { return paths_; }
   Symbols& symbols() { return *symbols_; }
   std::string release() const { return info_.release(); }
+  const std::vector<Phase>& startup() const { return startup_; }
   u64 bytes_read() const { return kcore_.bytes_read(); }
 
  private:
@@ -54,6 +55,7 @@ class Target {
   Self self_;
   Owners owners_;
   u64 image_physical_ = 0;
+  std::vector<Phase> startup_;
 };
 
 }  // namespace orphan::kernel

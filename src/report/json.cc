@@ -78,6 +78,12 @@ Json outcome_json(const Outcome& outcome) {
   return json;
 }
 
+Json phases_json(const std::vector<Phase>& phases) {
+  Json json = Json::array();
+  for (const Phase& phase : phases) json.push_back({{"name", phase.name}, {"seconds", phase.seconds}});
+  return json;
+}
+
 Json passes_json(const Report& report) {
   Json json = Json::array();
   for (const Pass& pass : report.passes) {
@@ -87,6 +93,8 @@ Json passes_json(const Report& report) {
     row["unreferenced"] = pass.unreferenced;
     row["confirmed"] = pass.confirmed;
     row["bytes_read"] = pass.bytes_read;
+    row["words"] = pass.words;
+    row["phases"] = phases_json(pass.phases);
     json.push_back(std::move(row));
   }
   return json;
@@ -254,7 +262,9 @@ std::string to_json(const Report& report) {
   json["outcome"] = outcome_json(report.outcome);
   json["coverage"] = coverage_json(report);
   json["self_test"] = self_test_json(report.self_test);
+  json["startup"] = phases_json(report.startup);
   json["passes"] = passes_json(report);
+  json["peak_memory"] = report.peak_memory_bytes == 0 ? Json(nullptr) : Json(report.peak_memory_bytes);
   json["suppressed"] = suppressed_json(report);
   json["weak"] = nullptr;
   json["max_objects"] = report.max_objects;

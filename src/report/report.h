@@ -71,12 +71,20 @@ struct Leak {
   std::vector<LeakedObject> objects = {};  // as many as were asked for; total.count says how many there are
 };
 
+// A step of the work and how long it took.
+struct Phase {
+  std::string name = {};
+  double seconds = 0;
+};
+
 struct Pass {
   double seconds = 0;
   Tally live;            // blocks that the allocators say are live
   u64 unreferenced = 0;  // of these, that nothing pointed to in this pass
   u64 confirmed = 0;     // that were so, unchanged, in every pass up to this one
   u64 bytes_read = 0;    // from the target
+  u64 words = 0;         // of memory that were looked at for references
+  std::vector<Phase> phases = {};
 };
 
 // Every live block of the last pass is in exactly one of these.
@@ -126,7 +134,9 @@ struct Report {
   std::string version = {};  // of orphan
   i64 started_unix_s = 0;
   double seconds = 0;
+  std::vector<Phase> startup = {};  // what was done once, before the first pass
   std::vector<Pass> passes = {};
+  u64 peak_memory_bytes = 0;                 // of our own process; 0: not known
   bool interrupted = false;                  // the user asked to stop: fewer passes than wanted; nothing unconfirmed is reported
   bool settled = true;                       // the last two passes agreed on the candidates
   std::array<Tally, kBlockKinds> by_kind{};  // examined, by kind
