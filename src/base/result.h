@@ -87,13 +87,15 @@ class [[nodiscard]] Result {
   void take() &&
     requires std::is_void_v<T>
   {}
- T take() &&
-     requires(!std::is_void_v<T>) {
-       VERIFY(value_.has_value());
-       return *std::move(value_);
-     }
+  T take() &&
+    requires std::negation_v<std::is_void<T>>
+  {
+    VERIFY(value_.has_value());
+    return *std::move(value_);
+  }
 
-     private : std::expected<T, Error> value_;
+ private:
+  std::expected<T, Error> value_;
 };
 
 // TRY(expr): the value of a Result, or return its error from this function.

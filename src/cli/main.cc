@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads the command line, runs the subcommand, exits with its status.
+#include <bpf/libbpf.h>
 #include <fmt/format.h>
 
 #include "cli/scan.h"
 
 int main(int argc, char** argv) {
   using namespace orphan::cli;
+  libbpf_set_print(nullptr);  // what it complains about is in our own error
   auto command = parse(argc, argv);
   if (const Done* done = std::get_if<Done>(&command)) {
     fmt::print(done->status == 0 ? stdout : stderr, "{}", done->text);

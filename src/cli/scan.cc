@@ -45,7 +45,7 @@ Result<Report> look(const ScanCommand& command, Progress& progress) {
                               .max_objects = command.max_objects,
                               .version = ORPHAN_VERSION};
   kernel::ScanHooks hooks{
-      .keep_going = keep_going, .wait = wait_seconds, .progress = [&](std::string what) { progress.step(std::move(what)); }};
+      .keep_going = keep_going, .wait = wait_seconds, .progress = [&](const std::string& what) { progress.step(what); }};
   return kernel::scan(*target, options, hooks);
 }
 

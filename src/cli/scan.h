@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The subcommand `orphan scan`, from its options to its exit status.
 #pragma once
 #include "cli/options.h"
 

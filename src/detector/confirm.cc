@@ -64,56 +64,107 @@ class Checksummer {
 }  // namespace
 
 u32 kernel_crc32(u32 seed, Bytes bytes) {
+  if (bytes.empty()) return seed;  // zlib answers a null pointer with its initial value
   // zlib inverts before and after.
   return ~static_cast<u32>(::crc32_z(~seed, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
-Result<void> Confirmation::add_pass(const Snapshot& snapshot, const BitVector& unreferenced, const Memory& memory) {
-  std::vector<Kept> old_kept = std::exchange(kept_, {});
-  BitVector old_candidates = std::exchange(candidates_, BitVector());
-  std::vector<u32> old_checksums = std::exchange(checksums_, {});
-  std::vector<u32> by_start(old_kept.size());
-  for (u32 i = 0; i < by_start.size(); ++i) by_start[i] = i;
-  std::ranges::sort(by_start, {}, [&](u32 i) { return old_kept[i].start; });
+// One pass: the old state beside the new one.
+class Confirmation::Pass {
+ public:
+  Pass(Confirmation& state, const Snapshot& snapshot, const BitVector& unreferenced, const Memory& memory)
+      : state_(state),
+        snapshot_(snapshot),
+        unreferenced_(unreferenced),
+        checksummer_(snapshot, memory),
+        kept_(std::exchange(state.kept_, {})),
+        candidates_(std::exchange(state.candidates_, BitVector())),
+        checksums_(std::exchange(state.checksums_, {})),
+        by_start_(kept_.size()) {
+    for (u32 i = 0; i < by_start_.size(); ++i) by_start_[i] = i;
+    std::ranges::sort(by_start_, {}, [&](u32 i) { return kept_[i].start; });
+  }
 
-  Checksummer checksummer(snapshot, memory);
-  for (u32 index = 0; index < snapshot.spans.size(); ++index) {
-    const Span& span = snapshot.spans[index];
-    if (span.has(span_flag::kAlias) || unreferenced.find_from(span.first_slot) >= span.first_slot + span.slots) continue;
-    const Shape& shape = snapshot.shape_of(span);
+  Result<void> add(const Span& span) {
+    const Shape& shape = snapshot_.shape_of(span);
     Kept kept{.start = span.start,
               .slots = span.slots,
+              .bits = span.slots,
               .owner = shape.owner,
               .stride_bytes = shape.stride_bytes,
               .object_bytes = shape.object_bytes,
               .is_replicated = span.has(span_flag::kReplicated),
-              .first_bit = candidates_.size(),
-              .first_checksum = checksums_.size()};
-    const Kept* before = nullptr;
-    if (passes_ != 0) {
-      auto found = std::ranges::lower_bound(by_start, span.start, {}, [&](u32 i) { return old_kept[i].start; });
-      if (found == by_start.end() || !old_kept[*found].is_same_place(kept)) continue;
-      before = &old_kept[*found];
-    }
-    candidates_.resize(kept.first_bit + kept.slots);
+              .was_judged = !span.has(span_flag::kRoot),
+              .first_bit = state_.candidates_.size(),
+              .first_checksum = state_.checksums_.size()};
+    const Kept* before = find(kept);
+    if (state_.passes_ != 0 && before == nullptr) return {};
+    kept.judged = (before == nullptr ? 0 : before->judged) + (kept.was_judged ? 1 : 0);
+    if (kept.was_judged && unreferenced_.find_from(span.first_slot) >= span.first_slot + span.slots) return {};
+    state_.candidates_.resize(kept.first_bit + kept.bits);
+    bool is_first = before == nullptr || before->judged == 0;
+    if (!kept.was_judged)
+      carry_over(kept, before);
+    else
+      TRY(judge(span, kept, is_first ? nullptr : before));
+    bool is_empty = state_.checksums_.size() == kept.first_checksum;
+    if (is_empty) state_.candidates_.resize(kept.first_bit);
+    if (is_empty && kept.judged != 0) return {};
+    if (is_empty) kept.bits = 0;
+    if (kept.judged < 2) ++state_.undecided_;
+    state_.kept_.push_back(kept);
+    return {};
+  }
+
+ private:
+  const Kept* find(const Kept& kept) const {
+    auto found = std::ranges::lower_bound(by_start_, kept.start, {}, [&](u32 i) { return kept_[i].start; });
+    return found != by_start_.end() && kept_[*found].is_same_place(kept) ? &kept_[*found] : nullptr;
+  }
+
+  void carry_over(const Kept& kept, const Kept* before) {
+    if (before == nullptr) return;
+    u64 checksum = before->first_checksum;
+    candidates_.for_each(before->first_bit, before->bits, [&](u64 bit) {
+      state_.candidates_.set(kept.first_bit + (bit - before->first_bit));
+      state_.checksums_.push_back(checksums_[checksum++]);
+    });
+  }
+
+  // Without `before`, what nothing refers to is a candidate; with it, only what was one and is the same.
+  Result<void> judge(const Span& span, const Kept& kept, const Kept* before) {
     u64 old_checksum = before == nullptr ? 0 : before->first_checksum;
-    u64 old_bit = before == nullptr ? 0 : before->first_bit;
     for (u64 slot = 0; slot < span.slots; ++slot) {
       std::optional<u32> wanted;
       if (before != nullptr) {
-        if (!old_candidates.test(old_bit + slot)) continue;
-        wanted = old_checksums[old_checksum++];
+        if (!candidates_.test(before->first_bit + slot)) continue;
+        wanted = checksums_[old_checksum++];
       }
-      if (!unreferenced.test(span.first_slot + slot)) continue;
-      auto sum = TRY(checksummer.of(span, span.first_slot + slot));
+      if (!unreferenced_.test(span.first_slot + slot)) continue;
+      auto sum = TRY(checksummer_.of(span, span.first_slot + slot));
       if (!sum || (wanted && *wanted != *sum)) continue;
-      candidates_.set(kept.first_bit + slot);
-      checksums_.push_back(*sum);
+      state_.candidates_.set(kept.first_bit + slot);
+      state_.checksums_.push_back(*sum);
     }
-    if (checksums_.size() == kept.first_checksum)
-      candidates_.resize(kept.first_bit);
-    else
-      kept_.push_back(kept);
+    return {};
+  }
+
+  Confirmation& state_;
+  const Snapshot& snapshot_;
+  const BitVector& unreferenced_;
+  Checksummer checksummer_;
+  std::vector<Kept> kept_;
+  BitVector candidates_;
+  std::vector<u32> checksums_;
+  std::vector<u32> by_start_;
+};
+
+Result<void> Confirmation::add_pass(const Snapshot& snapshot, const BitVector& unreferenced, const Memory& memory) {
+  undecided_ = 0;
+  Pass pass(*this, snapshot, unreferenced, memory);
+  for (const Span& span : snapshot.spans) {
+    bool is_untracked = span.has(span_flag::kRoot) && span.has(span_flag::kNoScan);
+    if (!span.has(span_flag::kAlias) && !is_untracked) TRY(pass.add(span));
   }
   ++passes_;
   count_before_ = std::exchange(count_, checksums_.size());

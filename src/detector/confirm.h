@@ -17,13 +17,14 @@ u32 kernel_crc32(u32 seed, Bytes bytes);
 class Confirmation {
  public:
   // Takes the blocks of `unreferenced` (one bit a slot of `snapshot`) as this pass's candidates, less those that were none
-  // in the pass before or have changed since. A block whose contents cannot be read is no candidate.
+  // in the pass before or have changed since. A block whose contents cannot be read is no candidate. A span that is a root
+  // in this pass (it could not be judged) keeps the candidates that it had.
   Result<void> add_pass(const Snapshot& snapshot, const BitVector& unreferenced, const Memory& memory);
 
   u32 passes() const { return passes_; }
   u64 count() const { return count_; }
-  // Whether the last pass dropped nothing, and there was one before it.
-  bool is_settled() const { return passes_ >= 2 && count_ == count_before_; }
+  // Whether the last pass changed nothing, and every candidate has been judged twice.
+  bool is_settled() const { return passes_ >= 2 && count_ == count_before_ && undecided_ == 0; }
 
   // A block that was unreferenced and unchanged in every pass.
   struct Candidate {
@@ -32,15 +33,19 @@ class Confirmation {
     u32 owner = 0;
     u32 checksum = 0;
     bool is_replicated = false;  // `address` is what the copy offsets are added to
+    bool was_judged = true;      // in the last pass; false: its span was a root then
   };
-  // Calls f(candidate) for each, in ascending order of their places in the last snapshot, which is not needed any more.
+  // Calls f(candidate) for each that two passes at least have judged, in ascending order of their places in the last snapshot,
+  // which is not needed any more.
   template <typename F>
   void for_each(F&& f) const {
     u64 n = 0;
     for (const Kept& kept : kept_) {
-      candidates_.for_each(kept.first_bit, kept.slots, [&](u64 bit) {
-        f(Candidate{kept.start + (bit - kept.first_bit) * kept.stride_bytes, kept.object_bytes, kept.owner, checksums_[n++],
-                    kept.is_replicated});
+      candidates_.for_each(kept.first_bit, kept.bits, [&](u64 bit) {
+        u32 checksum = checksums_[n++];
+        if (kept.judged < 2) return;
+        f(Candidate{kept.start + (bit - kept.first_bit) * kept.stride_bytes, kept.object_bytes, kept.owner, checksum,
+                    kept.is_replicated, kept.was_judged});
       });
     }
   }
@@ -49,9 +54,12 @@ class Confirmation {
   struct Kept {
     Addr start;
     u32 slots = 0;
+    u32 bits = 0;  // in candidates_: one a slot, or none at all
     u32 owner = 0;
     u64 stride_bytes = 0, object_bytes = 0;
     bool is_replicated = false;
+    bool was_judged = true;  // in the last pass
+    u32 judged = 0;          // passes that judged it; 0: none yet, it has no candidates but may get some
     u64 first_bit = 0;       // in candidates_
     u64 first_checksum = 0;  // in checksums_
 
@@ -60,8 +68,11 @@ class Confirmation {
     }
   };
 
+  class Pass;
+
   u32 passes_ = 0;
   u64 count_ = 0, count_before_ = 0;
+  u64 undecided_ = 0;       // spans that fewer than two passes have judged
   std::vector<Kept> kept_;  // as the snapshot has them
   BitVector candidates_;
   std::vector<u32> checksums_;

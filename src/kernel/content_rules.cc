@@ -7,19 +7,33 @@
 namespace orphan::kernel {
 namespace {
 
-constexpr std::array<RuleText, 8> kRules{{
+constexpr std::array<RuleText, 15> kRules{{
     {Rule::VmapAreaBounds, "struct vmap_area: va_start, va_end and vm",
      "the allocator's own record of every area; free and lazily freed neighbours end where a used one begins"},
     {Rule::VmStructAddr, "struct vm_struct: next and addr",
      "the allocator's own record of every area; whoever keeps the vm_struct instead of the address keeps the area (forwarded)"},
-    {Rule::TaskFpu, "struct task_struct: the floating point state to the end",
-     "registers of user space; ours held addresses that we had just looked at"},
+    {Rule::PerCpuChunkBase, "struct pcpu_chunk: base_addr",
+     "the allocator's own record of a chunk; it is the address of the chunk's first area, too"},
+    {Rule::TaskState, "struct task_struct: links of the scheduler's queues; the floating point state to the end",
+     "queues do not own tasks, and links of a task that sleeps are stale; the registers are user space's, and ours held "
+     "addresses that we had just looked at"},
+    {Rule::XarrayNumbers, "struct xa_node: counters, marks and value entries",
+     "numbers, not pointers: small ones coincide with cookies of per-CPU areas"},
     {Rule::BounceBuffer, "the page through which an open /proc/kcore copies", "a copy of whatever we read last"},
     {Rule::CpuSlab, "struct kmem_cache_cpu", "allocator metadata: its freelist points to free objects"},
     {Rule::NapiStaleSlots, "napi_alloc_cache.skb_cache beyond skb_count",
      "the slots keep pointing to skb heads that were handed out, also to leaked ones"},
     {Rule::IrqStack, "irq_stack_backing_store", "a stack that nothing runs on while we read: dead frames"},
     {Rule::ExceptionStacks, "exception_stacks", "stacks that nothing runs on while we read: dead frames"},
+    {Rule::EntryStack, "entry_stack_storage",
+     "what the last interrupt of a user program saved: registers of user space, ours among them"},
+    {Rule::RcuRecords, "struct kvfree_rcu_bulk_data: records beyond the count, all of a page kept for reuse",
+     "what was freed by kfree_rcu() may be in use again, and leaked"},
+    {Rule::SchedulerFrame, "a sleeping task's stack: the frame of __schedule()",
+     "its variables: the task that was switched to may be gone"},
+    {Rule::KthreadFrame, "a kernel thread's stack: the frames of kthread() and ret_from_fork()",
+     "they point to the kthread_create_info that is freed before the thread's function runs"},
+    {Rule::KthreaddStack, "the stack of kthreadd", "its variables point to the last request, which its author has freed"},
 }};
 
 }  // namespace
@@ -34,6 +48,7 @@ void BlockRules::set_shape(u32 shape, Rule rule) {
 
 void BlockRules::sort() {
   std::ranges::sort(vm_structs_);
+  std::ranges::sort(percpu_chunks_);
   std::ranges::sort(bounce_buffers_);
 }
 
@@ -45,8 +60,13 @@ void BlockRules::non_owning(const Span& span, Addr object, Bytes contents, std::
   }
   for (auto [shape, rule] : shapes_) {
     if (shape != span.shape) continue;
-    if (rule == Rule::TaskFpu && layouts_.task.fpu < contents.size()) {
+    if (rule == Rule::TaskState && layouts_.task.fpu < contents.size()) {
+      for (auto [offset, size] : layouts_.task.scheduler_links) skip.push_back({offset, size});
       skip.push_back({layouts_.task.fpu, contents.size() - layouts_.task.fpu});
+      return;
+    }
+    if (rule == Rule::XarrayNumbers) {
+      skip_xarray_numbers(contents, skip);
       return;
     }
     const VmallocLayout& v = layouts_.vmalloc;
@@ -62,6 +82,17 @@ void BlockRules::non_owning(const Span& span, Addr object, Bytes contents, std::
     }
   }
   if (std::ranges::binary_search(vm_structs_, object)) skip.push_back({0, layouts_.vmalloc.vm_addr + u64{8}});
+  if (std::ranges::binary_search(percpu_chunks_, object)) skip.push_back({layouts_.percpu.base_addr, 8});
+}
+
+void BlockRules::skip_xarray_numbers(Bytes node, std::pmr::vector<Extent>& skip) const {
+  const XarrayLayout& layout = *layouts_.xarray;
+  skip.push_back({0, 8});  // shift, offset, counts
+  for (u64 at = 8; at + 8 <= node.size(); at += 8) {
+    u64 word = load_unchecked<u64>(node.data() + at);
+    bool is_value = (word & 1) != 0 && static_cast<i64>(word) > 0;  // xa_mk_value()
+    if (is_value || at - layout.marks < layout.marks_bytes) skip.push_back({at, 8});
+  }
 }
 
 std::vector<Range> static_percpu_exceptions(const KernelMemory& memory, const Layouts& layouts, const Globals& globals,
@@ -72,6 +103,9 @@ std::vector<Range> static_percpu_exceptions(const KernelMemory& memory, const La
   }
   if (globals.exception_stacks && layouts.exception_stacks_bytes) {
     ranges.push_back({*globals.exception_stacks, *layouts.exception_stacks_bytes});
+  }
+  if (globals.entry_stack_storage && layouts.entry_stack_bytes) {
+    ranges.push_back({*globals.entry_stack_storage, *layouts.entry_stack_bytes});
   }
   if (globals.napi_alloc_cache && layouts.napi_cache) {
     const NapiCacheLayout& napi = *layouts.napi_cache;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Words that look like references and keep nothing alive. One table of rules, each with its reason; every rule tells where
-// such words stand, in blocks (for the marker's ContentFilter) or in static per-CPU memory (cut out of the roots).
+// such words stand: in blocks (for the marker's ContentFilter), or in memory that is cut out of the roots.
 #pragma once
 #include <string_view>
 
@@ -14,12 +14,19 @@ namespace orphan::kernel {
 enum class Rule : u8 {
   VmapAreaBounds,  // blocks
   VmStructAddr,
-  TaskFpu,
+  PerCpuChunkBase,
+  TaskState,
+  XarrayNumbers,
   BounceBuffer,
   CpuSlab,
   NapiStaleSlots,  // static per-CPU memory
   IrqStack,
   ExceptionStacks,
+  EntryStack,
+  RcuRecords,      // pages
+  SchedulerFrame,  // stacks
+  KthreadFrame,
+  KthreaddStack,
 };
 struct RuleText {
   Rule rule;
@@ -36,6 +43,7 @@ class BlockRules : public ContentFilter {
   // All objects of this shape are of the kind that the rule is about, or may be (merged caches).
   void set_shape(u32 shape, Rule rule);
   void add_vm_struct(Addr vm) { vm_structs_.push_back(vm); }
+  void add_percpu_chunk(Addr chunk) { percpu_chunks_.push_back(chunk); }
   // The block that holds the address is a copy of what was read.
   void add_bounce_buffer(Addr buffer) { bounce_buffers_.push_back(buffer); }
   // To be called after the last add.
@@ -44,6 +52,7 @@ class BlockRules : public ContentFilter {
   void non_owning(const Span& span, Addr object, Bytes contents, std::pmr::vector<Extent>& skip) const override;
 
  private:
+  void skip_xarray_numbers(Bytes node, std::pmr::vector<Extent>& skip) const;
   bool is_mapped_page(u64 address) const {
     return address % kPageBytes == 0 && (vmalloc_.contains(Addr{address}) || modules_.contains(Addr{address}));
   }
@@ -52,6 +61,7 @@ class BlockRules : public ContentFilter {
   Range vmalloc_, modules_;
   std::vector<std::pair<u32, Rule>> shapes_;
   std::vector<Addr> vm_structs_;
+  std::vector<Addr> percpu_chunks_;
   std::vector<Addr> bounce_buffers_;
 };
 

@@ -34,6 +34,7 @@ std::vector<Entry> table(Globals& g) {
       need("pcpu_chunk_lists", "list_head", g.percpu.chunk_lists),
       need("pcpu_nr_slots", "", g.percpu.slot_count),
       need("pcpu_base_addr", "", g.percpu.base_addr),
+      need("pcpu_unit_size", "", g.percpu.unit_size),
       need("pcpu_reserved_chunk", "pcpu_chunk", g.percpu.reserved_chunk),
       need("__per_cpu_offset", "", g.percpu.cpu_offsets),
       need("nr_cpu_ids", "", g.percpu.cpu_count),
@@ -45,11 +46,15 @@ std::vector<Entry> table(Globals& g) {
       want("nr_vmap_nodes", "", g.vmalloc.node_count),
       need("init_task", "task_struct", g.tasks.init_task),
       want("idle_threads", "task_struct", g.tasks.idle_threads),
+      want("kthread", "", g.kthread),
+      want("kthreadd_task", "task_struct", g.kthreadd_task),
       need("modules", "module", g.modules),
       want("napi_alloc_cache", "napi_alloc_cache", g.napi_alloc_cache),
       want("irq_stack_backing_store", "irq_stack", g.irq_stack_backing_store),
       want("exception_stacks", "exception_stacks", g.exception_stacks),
+      want("entry_stack_storage", "entry_stack_page", g.entry_stack_storage),
       want("cached_stacks", "vm_struct", g.cached_stacks),
+      want("krc", "kfree_rcu_cpu", g.krc),
       want("sysctl_table_root", "ctl_table_root", g.sysctl_table_root),
   };
 }

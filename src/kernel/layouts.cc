@@ -162,6 +162,11 @@ TaskLayout task_layout(Resolver& r) {
   t.signal = r.at("task_struct", "signal");
   t.thread_node = r.at("task_struct", "thread_node");
   t.sp = r.at("task_struct", "thread.sp");
+  for (std::string_view member :
+       {"se.run_node", "se.group_node", "rt.run_list", "dl.rb_node", "pushable_tasks", "pushable_dl_tasks"}) {
+    if (auto link = r.btf().member("task_struct", member)) t.scheduler_links.emplace_back(link->offset_bytes, link->size_bytes);
+  }
+  std::ranges::sort(t.scheduler_links);
   t.fpu = r.at("task_struct", {"thread.fpu.__fpstate", "thread.fpu.state"});
   t.signal_thread_head = r.at("signal_struct", "thread_head");
   t.mm_start_stack = r.at("mm_struct", "start_stack");
@@ -206,6 +211,35 @@ ModuleLayout module_layout(Resolver& r) {
   return m;
 }
 
+// Two singly linked lists up to 6.3; since v6.4 (27538e18b62f) list heads.
+std::optional<RcuPagesLayout> rcu_pages_layout(const Btf& btf) {
+  auto used = btf.member("kfree_rcu_cpu", "bkvhead");
+  auto waiting = btf.member("kfree_rcu_cpu_work", "bkvhead_free");
+  auto next = btf.member("kvfree_rcu_bulk_data", "next");
+  if (!used) {
+    used = btf.member("kfree_rcu_cpu", "bulk_head");
+    waiting = btf.member("kfree_rcu_cpu_work", "bulk_head_free");
+    next = btf.member("kvfree_rcu_bulk_data", "list");
+  }
+  auto cache = btf.member("kfree_rcu_cpu", "bkvcache");
+  auto works = btf.member("kfree_rcu_cpu", "krw_arr");
+  auto work_bytes = btf.size_of("kfree_rcu_cpu_work");
+  auto count = btf.member("kvfree_rcu_bulk_data", "nr_records");
+  auto records = btf.member("kvfree_rcu_bulk_data", "records");
+  if (!used || !waiting || !next || !cache || !works || !work_bytes || *work_bytes == 0 || !count || !records)
+    return std::nullopt;
+  return RcuPagesLayout{.cache = cache->offset_bytes,
+                        .used_lists = used->offset_bytes,
+                        .list_stride = used->size_bytes / 2,
+                        .work_array = works->offset_bytes,
+                        .work_lists = waiting->offset_bytes,
+                        .works = works->size_bytes / *work_bytes,
+                        .work_bytes = *work_bytes,
+                        .next = next->offset_bytes,
+                        .count = count->offset_bytes,
+                        .records = records->offset_bytes};
+}
+
 }  // namespace
 
 Result<Layouts> Layouts::resolve(const Btf& btf) {
@@ -231,8 +265,14 @@ Result<Layouts> Layouts::resolve(const Btf& btf) {
                                    .slots = r.at("napi_alloc_cache", "skb_cache"),
                                    .size_bytes = r.size("napi_alloc_cache")};
   }
+  if (auto marks = btf.member("xa_node", "marks")) {
+    l.xarray = XarrayLayout{.marks = marks->offset_bytes, .marks_bytes = marks->size_bytes, .node_bytes = r.size("xa_node")};
+  }
+  l.rcu_pages = rcu_pages_layout(btf);
+  l.switch_frame_bytes = btf.size_of("inactive_task_frame");
   l.irq_stack_bytes = btf.size_of("irq_stack");
   l.exception_stacks_bytes = btf.size_of("exception_stacks");
+  l.entry_stack_bytes = btf.size_of("entry_stack_page");
   if (btf.has("slab_sheaf")) {
     return Error(ErrorCode::Unsupported,
                  "this kernel keeps free objects in sheaves (struct slab_sheaf), which this version does not read yet");

@@ -57,6 +57,9 @@ struct PerCpuLayout {
 
 struct TaskLayout {
   Offset stack, on_cpu, tasks, mm, pid, comm, files, signal, thread_node, sp;
+  // Members that own nothing: links of the scheduler's queues, which hold every task otherwise as well and are not cleared
+  // when a task leaves them. Offset and size, ascending.
+  std::vector<std::pair<Offset, u32>> scheduler_links;
   Offset fpu;  // the floating point state, user space's registers, stands from here to the end of the object
   Offset signal_thread_head, mm_start_stack, files_fdt, fdt_max_fds, fdt_fd, file_private_data;
   u32 read_bytes;
@@ -87,6 +90,22 @@ struct NapiCacheLayout {
   u32 size_bytes;
 };
 
+// How kfree_rcu() keeps its pages; see rcu_pages.h.
+struct RcuPagesLayout {
+  Offset cache;                   // kfree_rcu_cpu: pages kept for reuse
+  Offset used_lists;              // two lists of pages in use
+  u32 list_stride;                // from one list's head to the other's
+  Offset work_array, work_lists;  // kfree_rcu_cpu_work: the same, waiting for RCU
+  u32 works, work_bytes;
+  Offset next, count, records;  // kvfree_rcu_bulk_data
+};
+
+// struct xa_node: words of it that are counters, bit maps and numbers.
+struct XarrayLayout {
+  Offset marks;
+  u32 marks_bytes, node_bytes;
+};
+
 struct Layouts {
   PageLayout page;
   SlabLayout slab;
@@ -98,7 +117,10 @@ struct Layouts {
   ModuleLayout module;
   std::optional<SysctlLayout> sysctl;
   std::optional<NapiCacheLayout> napi_cache;
-  std::optional<u32> irq_stack_bytes, exception_stacks_bytes;
+  std::optional<RcuPagesLayout> rcu_pages;
+  std::optional<XarrayLayout> xarray;
+  std::optional<u32> switch_frame_bytes;  // what a context switch pushes
+  std::optional<u32> irq_stack_bytes, exception_stacks_bytes, entry_stack_bytes;
 
   // Unsupported, naming the type or member, when the kernel lacks something that cannot be done without.
   static Result<Layouts> resolve(const Btf& btf);

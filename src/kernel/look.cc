@@ -7,6 +7,8 @@
 #include <map>
 #include <unordered_set>
 
+#include "kernel/rcu_pages.h"
+
 namespace orphan::kernel {
 namespace {
 
@@ -39,6 +41,7 @@ class Builder {
     add_compounds();
     add_vmalloc();
     add_percpu();
+    cut_rcu_records();
     add_page_roots();
     add_static_percpu_roots();
     add_module_roots();
@@ -61,6 +64,9 @@ class Builder {
     look_->gaps.modules_incomplete = !modules.is_complete;
     look_->modules = std::move(modules.modules);
     for (const Task& task : tasks_.tasks) stacks_.insert(task.stack.value);
+    if (kernel_.globals.kthreadd_task) {
+      if (auto task = read_value<u64>(memory_, *kernel_.globals.kthreadd_task)) kthreadd_ = Addr{*task};
+    }
     for (const VmallocArea& area : vmalloc_.areas) {
       if (!stacks_.contains(area.start.value)) continue;
       stack_callers_.insert(area.caller.value);
@@ -204,10 +210,27 @@ class Builder {
     for (u64 offset : look_->percpu.offsets) {
       snapshot_.copy_offsets.push_back(offset);
       const Range& unit = look_->percpu.first_unit;
-      snapshot_.add_alias(unit.start + offset, unit.size_bytes, unit.start);
+      add_alias(unit.start + offset, unit.size_bytes, unit.start);
       for (const PerCpuChunk& chunk : look_->percpu.chunks) {
-        snapshot_.add_alias(chunk.first_cookie + offset, chunk.size_bytes, chunk.first_cookie);
+        add_alias(chunk.first_cookie + offset, chunk.size_bytes, chunk.first_cookie);
       }
+    }
+  }
+  // Copies stand in RAM or in vmalloc space; one elsewhere comes from a damaged chunk or offset.
+  void add_alias(Addr start, u64 size_bytes, Addr target) {
+    bool is_known = space_.linear_span().contains(start) || space_.vmalloc.contains(start);
+    if (is_known && size_bytes != 0) snapshot_.add_alias(start, size_bytes, target);
+  }
+
+  // Takes the pages that kfree_rcu() uses out of the plain ones and puts back their live parts.
+  void cut_rcu_records() {
+    if (!kernel_.layouts.rcu_pages || !kernel_.globals.krc) return;
+    for (Range dead : dead_rcu_records(memory_, *kernel_.layouts.rcu_pages, *kernel_.globals.krc, look_->percpu.offsets)) {
+      u64 frame = frame_of(dead.start);
+      if (!look_->pages.plain.test(frame)) continue;
+      look_->pages.plain.clear_range(frame, 1);
+      Addr page{align_down(dead.start.value, kPageBytes)};
+      if (dead.start != page) snapshot_.roots.push_back({{page, dead.start - page}, RootKind::KernelPages});
     }
   }
 
@@ -215,7 +238,7 @@ class Builder {
     add_runs(look_->pages.plain, RootKind::KernelPages);
     add_runs(look_->pages.reserved, RootKind::Image);
     for (const Root& root : look_->slub.foreign) snapshot_.roots.push_back(root);
-    snapshot_.root_words.assign(look_->pages.words.begin(), look_->pages.words.end());
+    snapshot_.root_words.insert(snapshot_.root_words.end(), look_->pages.words.begin(), look_->pages.words.end());
     std::vector<u64>().swap(look_->pages.words);
   }
 
@@ -259,9 +282,23 @@ class Builder {
       auto size = sizes.find(task.stack.value);
       if (task.is_ours || size == sizes.end() || size->second == 0) continue;
       Range stack{task.stack, size->second};
-      if (!task.is_running && stack.contains(task.saved_sp)) stack = {task.saved_sp, stack.end() - task.saved_sp};
-      snapshot_.roots.push_back({stack, RootKind::Stacks});
+      if (task.is_running || !stack.contains(task.saved_sp))
+        snapshot_.roots.push_back({stack, RootKind::Stacks});
+      else
+        add_sleeping({task.saved_sp, stack.end() - task.saved_sp}, task);
     }
+  }
+
+  void add_sleeping(Range frames, const Task& task) {
+    if (task.task == kthreadd_) return;
+    std::vector<std::byte> bytes(frames.size_bytes);
+    if (!memory_.read(frames.start, bytes)) return;
+    StackText text = kernel_.stack_text;
+    if (!task.is_kernel_thread) text.kthread.reset();
+    StackRoots roots;
+    add_sleeping_stack(frames.start, bytes, kernel_.layouts.switch_frame_bytes.value_or(0), text, roots);
+    for (Range range : roots.ranges) snapshot_.roots.push_back({range, RootKind::Stacks});
+    snapshot_.root_words.insert(snapshot_.root_words.end(), roots.words.begin(), roots.words.end());
   }
 
   void make_index() {
@@ -284,6 +321,18 @@ class Builder {
     filtered_shapes_.insert(snapshot_.spans[block->span].shape);
   }
 
+  // The cache of xarray nodes has a constructor, so it is never merged.
+  void flag_xarray_nodes() {
+    if (!kernel_.layouts.xarray) return;
+    for (u32 i = 0; i < snapshot_.shapes.size(); ++i) {
+      const Shape& shape = snapshot_.shapes[i];
+      if (shape.owner >= owners_.size() || owners_[shape.owner].name != "radix_tree_node") continue;
+      if (shape.object_bytes < kernel_.layouts.xarray->node_bytes) continue;
+      look_->filter.set_shape(i, Rule::XarrayNumbers);
+      filtered_shapes_.insert(i);
+    }
+  }
+
   // Tells the filter which blocks its rules are about.
   void apply_rules() {
     for (const VmallocArea& area : vmalloc_.areas) {
@@ -296,10 +345,15 @@ class Builder {
     }
     for (auto [vm, span] : area_spans_) {
       auto block = look_->index->find(vm.value);
-      if (block) snapshot_.forwards.push_back({block->slot, snapshot_.spans[span].first_slot});
+      if (block) snapshot_.forwards.push_back({block->slot, {span, snapshot_.spans[span].first_slot}});
     }
-    std::ranges::sort(snapshot_.forwards);
-    for (const Task& task : tasks_.tasks) flag_shape_of(task.task, Rule::TaskFpu);
+    std::ranges::sort(snapshot_.forwards, {}, &Forward::from);
+    for (const Task& task : tasks_.tasks) flag_shape_of(task.task, Rule::TaskState);
+    flag_xarray_nodes();
+    for (const PerCpuChunk& chunk : look_->percpu.chunks) {
+      if (auto block = look_->index->find(chunk.chunk.value)) flag(block->span, span_flag::kFiltered);
+      look_->filter.add_percpu_chunk(chunk.chunk);
+    }
     for (Addr buffer : tasks_.bounce_buffers) {
       if (auto block = look_->index->find(buffer.value)) flag(block->span, span_flag::kFiltered);
       look_->filter.add_bounce_buffer(buffer);
@@ -316,7 +370,7 @@ class Builder {
     gaps.unread_descriptors = look_->pages.unread_descriptors;
     gaps.unread_chunks = look_->percpu.unread_chunks;
     gaps.broken_area_lists = vmalloc_.broken_lists;
-    gaps.broken_task_walks = tasks_.broken_walks;
+    gaps.tasks_incomplete = !tasks_.is_complete;
     for (Range ram : space_.ram) {
       for (Addr at = ram.start; at < ram.end();) {
         auto mapping = memory_.translate(at);
@@ -336,6 +390,7 @@ class Builder {
   Snapshot& snapshot_;
   Vmalloc vmalloc_;
   Tasks tasks_;
+  Addr kthreadd_;
   std::unordered_set<u64> stacks_;                // lowest addresses of live tasks' stacks
   std::unordered_set<u64> stack_callers_;         // who allocates stacks
   u64 stack_bytes_ = 0;                           // of one; all are equal

@@ -9,6 +9,7 @@
 #include "kernel/owners.h"
 #include "kernel/page_map.h"
 #include "kernel/slub.h"
+#include "kernel/stacks.h"
 #include "kernel/tasks.h"
 #include "kernel/vmalloc.h"
 #include "scan/block_index.h"
@@ -22,8 +23,9 @@ struct Kernel {
   const Layouts& layouts;
   const Globals& globals;
   const Self& self;
-  Range image;             // as linked: [_text, _end)
+  Range image;             // as linked: [_text, __end_rodata)
   u64 image_physical = 0;  // of image.start
+  StackText stack_text;
 };
 
 // Memory whose references were not or not reliably seen.
@@ -31,7 +33,7 @@ struct LookGaps {
   u64 unread_descriptors = 0;  // pages
   u64 unread_chunks = 0;
   u64 broken_area_lists = 0;
-  u64 broken_task_walks = 0;
+  bool tasks_incomplete = false;
   bool modules_incomplete = false;
   u64 unmapped_linear_bytes = 0;  // RAM that the page tables do not map: it reads as zeros
 };

@@ -32,6 +32,7 @@ class Owners : public OwnerOf {
   }
   u32 percpu() { return number({BlockKind::PerCpu, 0, "", 0}, {BlockKind::PerCpu, "per-cpu", Addr{}, false}); }
 
+  std::size_t size() const { return owners_.size(); }
   const Owner& operator[](u32 number) const { return owners_[number]; }
 
  private:

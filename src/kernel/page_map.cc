@@ -47,14 +47,15 @@ class MapReader {
     // One descriptor more than is classified: a compound head's order stands in the one behind it.
     u64 extra = frame + count < end ? 1 : 0;
     Addr at = memory_.space().page_descriptors + frame * page_.size_bytes;
-    auto bytes = memory_.view(at, std::span(buffer_).first((count + extra) * page_.size_bytes));
-    if (!bytes) {
+    // Not by view(): a reader that keeps what it read would answer with it when a slab's descriptor is read again.
+    auto bytes = std::span(buffer_).first((count + extra) * page_.size_bytes);
+    if (!memory_.read(at, bytes)) {
       map_.unread_descriptors += count;
       return frame + count;
     }
     u64 done = 0;
     while (done < count) {
-      Bytes descriptor = bytes->subspan(done * page_.size_bytes);
+      Bytes descriptor = bytes.subspan(done * page_.size_bytes);
       u64 covered = classify(frame + done, descriptor, end - frame - done);
       done += covered;
     }
@@ -109,8 +110,11 @@ class MapReader {
 
   u64 order_of(u64 flags, Bytes descriptor) const {
     if ((flags >> page_.bit_head & 1) == 0 || !page_.compound_order) return 0;
+    // The next descriptor belongs to this page only if it says so: pages come and go while we read.
+    auto link = load<u64>(descriptor, page_.size_bytes + page_.compound_head);
     auto order = load<u8>(descriptor, page_.size_bytes + *page_.compound_order);
-    return order.value_or(0) > kMaxOrder ? 0 : order.value_or(0);
+    if (!link || (*link & 1) == 0 || !order || *order > kMaxOrder) return 0;
+    return *order;
   }
   u64 compound_pages(u64 flags, Bytes descriptor, u64 left) const {
     return std::min(u64{1} << order_of(flags, descriptor), left);

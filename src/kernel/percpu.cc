@@ -23,6 +23,7 @@ class Reader {
     base_ = Addr{TRY(read_value<u64>(memory_, symbols_.base_addr))};
     result_.static_cookies = {symbols_.start, symbols_.end - symbols_.start};
     result_.first_unit = result_.static_cookies;
+    unit_bytes_ = TRY(read_value<u32>(memory_, symbols_.unit_size));
     Addr lists{TRY(read_value<u64>(memory_, symbols_.chunk_lists))};
     u64 slots = static_cast<u32>(TRY(read_value<i32>(memory_, symbols_.slot_count)));
     if (slots > kMaxSlots) return Error(ErrorCode::BadData, "pcpu_nr_slots has no plausible value");
@@ -82,11 +83,10 @@ class Reader {
     bool read = add_areas(first_cookie, begin, size - end_gap, bytes);
     if (!read) ++result_.unread_chunks;
     u64 from_start = first_cookie - result_.first_unit.start;
-    // The chunks of the first unit follow the static area; the page on which one begins may be shared.
-    if (from_start <= align_up(result_.first_unit.size_bytes, kPageBytes)) {
+    if (from_start < unit_bytes_) {
       result_.first_unit.size_bytes = std::max(result_.first_unit.size_bytes, from_start + size);
     } else {
-      result_.chunks.push_back({first_cookie, size});
+      result_.chunks.push_back({first_cookie, size, chunk});
     }
     return true;
   }
@@ -116,6 +116,7 @@ class Reader {
   const PerCpuLayout& layout_;
   const PerCpuSymbols& symbols_;
   Addr base_;
+  u64 unit_bytes_ = 0;  // of one CPU's part of a chunk
   PerCpu result_;
   std::unordered_set<u64> seen_;
 };

@@ -16,6 +16,7 @@ struct PerCpuArea {
 struct PerCpuChunk {
   Addr first_cookie;  // of its first byte
   u64 size_bytes = 0;
+  Addr chunk;  // its struct pcpu_chunk
 };
 
 struct PerCpu {
@@ -29,7 +30,7 @@ struct PerCpu {
 
 // Where the symbols of the allocator stand; part of Globals.
 struct PerCpuSymbols {
-  Addr chunk_lists, slot_count, base_addr, cpu_offsets, cpu_count, reserved_chunk;
+  Addr chunk_lists, slot_count, base_addr, unit_size, cpu_offsets, cpu_count, reserved_chunk;
   std::optional<Addr> possible_mask;
   Addr start, end;  // link-time addresses of the static area
 };

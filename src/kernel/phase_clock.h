@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Where the time of a scan goes, step by step.
 #pragma once
 #include <chrono>
 #include <string>

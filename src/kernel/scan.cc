@@ -222,6 +222,12 @@ class Scan {
 
   void add_leak(const Confirmation::Candidate& candidate, const Suppressor& suppressor, std::vector<Tally>& suppressed,
                 std::map<std::pair<u32, u64>, Group>& groups) {
+    if (!candidate.was_judged) {
+      // Its slab did not hold still in the last pass; the passes before it are enough.
+      record_.unstable.count -= 1;
+      record_.unstable.bytes -= candidate.size_bytes;
+      record_.unreferenced += {1, candidate.size_bytes};
+    }
     const Owner& owner = target_.owners()[candidate.owner];
     Group& group = groups.try_emplace({candidate.owner, candidate.size_bytes}).first->second;
     bool is_kept = group.leak.objects.size() < kObjectsOfEachGroup || kept_objects_ < options_.max_objects;
@@ -332,8 +338,7 @@ class Scan {
     gap("RAM outside the page tables", {0, r.gaps.unmapped_linear_bytes}, "reads as zeros: references in it are not seen");
     gap("per-CPU chunks", {r.gaps.unread_chunks, 0}, "changed while they were read: areas in them are not known");
     gap("vmalloc lists", {r.gaps.broken_area_lists, 0}, "changed at every try: areas may be missing");
-    gap("task list walks", {r.gaps.broken_task_walks, 0}, "the list changed: stacks may be missing",
-        r.gaps.broken_task_walks > 3);
+    gap("task lists", {r.gaps.tasks_incomplete ? 1U : 0U, 0}, "changed at every try: stacks may be missing");
     gap("module lists", {r.gaps.modules_incomplete ? 1U : 0U, 0}, "changed while it was read: data of modules may be missing");
     gap("memory of roots and blocks", {0, r.unread_bytes}, "was gone when its turn came: references in it are not seen", false);
     // A few slabs are always moving on a busy machine; many mean that leaks may hide in them.

@@ -9,7 +9,7 @@ namespace {
 
 constexpr u64 kMaxCaches = 1 << 20;
 constexpr u64 kMaxNameBytes = 128;
-constexpr int kTries = 3;
+constexpr int kTries = 6;
 constexpr u64 kNoLeakTrace = 0x0080'0000;  // SLAB_NOLEAKTRACE where BTF does not tell
 
 std::string read_name(const KernelMemory& memory, Addr at) {
@@ -45,6 +45,7 @@ class SlabReader {
         descriptor_(layouts.page.size_bytes) {}
 
   void read_cpu_slabs(const PerCpu& percpu) {
+    cpu_offsets_ = percpu.offsets;
     if (!layouts_.cpu_slab) return;
     for (const Cache& cache : slub_.caches) {
       for (u64 offset : percpu.offsets) {
@@ -137,26 +138,44 @@ class SlabReader {
     std::optional<CpuSlab> cpu;
     if (auto found = cpu_slabs_.find(descriptor.value); found != cpu_slabs_.end()) cpu = found->second;
     for (int attempt = 0; attempt < kTries; ++attempt) {
-      if (attempt != 0) ++slub_.reread_slabs;
-      bool is_consistent = mark_live(cache, page, cpu, span);
-      if (!cpu && !page.freelist && is_consistent) return true;  // full: nothing was read
-      std::optional<CpuSlab> cpu_now;
-      if (cpu) cpu_now = read_cpu_slab(cpu->where);
-      if (!memory_.read(descriptor, descriptor_)) return false;
-      auto now = decode_slab(descriptor_, layouts_.page, layouts_.slab);
-      if (!now || now->cache != page.cache || now->objects != page.objects) return false;
-      now->frame = page.frame;
-      now->order = page.order;
-      bool held_still = now->counters == page.counters && now->freelist == page.freelist && is_same(cpu, cpu_now);
-      if (is_consistent && held_still) {
-        // Marking will want the contents: they are read once.
-        if (!contents_.empty()) kept_.keep(memory_.space().linear(page.frame * kPageBytes), contents_);
-        return true;
+      if (attempt != 0) {
+        ++slub_.reread_slabs;
+        auto fresh = read_slab(page);
+        if (!fresh) return false;
+        page = *fresh;
+        cpu = claimed_by(cache, page);
       }
-      page = *now;
-      cpu = cpu_now && cpu_now->slab == descriptor ? cpu_now : std::nullopt;
+      if (!mark_live(cache, page, cpu, span)) continue;
+      bool was_read = cpu || page.freelist;
+      if (!was_read && (!page.frozen || held_.contains(page.frame))) return true;  // full
+      auto now = read_slab(page);
+      if (!now) return false;
+      if (now->counters != page.counters || now->freelist != page.freelist || !is_same(cpu, claimed_by(cache, page))) continue;
+      // Marking will want the contents: they are read once.
+      if (!contents_.empty()) kept_.keep(memory_.space().linear(page.frame * kPageBytes), contents_);
+      return true;
     }
     return false;
+  }
+
+  // The slab's descriptor as it is now; nothing when it is no slab of that cache any more.
+  std::optional<SlabPage> read_slab(const SlabPage& page) {
+    if (!memory_.read(descriptor_of(page), descriptor_)) return std::nullopt;
+    auto now = decode_slab(descriptor_, layouts_.page, layouts_.slab);
+    if (!now || now->cache != page.cache || now->objects != page.objects) return std::nullopt;
+    now->frame = page.frame;
+    now->order = page.order;
+    return now;
+  }
+
+  // The CPU that allocates from the slab now. Only a frozen slab may have one.
+  std::optional<CpuSlab> claimed_by(const Cache& cache, const SlabPage& page) const {
+    if (!layouts_.cpu_slab || !page.frozen) return std::nullopt;
+    for (u64 offset : cpu_offsets_) {
+      auto state = read_cpu_slab(cache.cpu_slab + offset);
+      if (state && state->slab == descriptor_of(page)) return state;
+    }
+    return std::nullopt;
   }
 
   static bool is_same(const std::optional<CpuSlab>& before, const std::optional<CpuSlab>& after) {
@@ -212,7 +231,8 @@ class SlabReader {
   Snapshot& snapshot_;
   std::vector<std::byte> descriptor_;
   std::vector<std::byte> scratch_;
-  Bytes contents_;                              // of the slab that was read last; empty: it was not necessary
+  Bytes contents_;  // of the slab that was read last; empty: it was not necessary
+  std::span<const u64> cpu_offsets_;
   std::unordered_map<u64, CpuSlab> cpu_slabs_;  // by descriptor
   std::unordered_set<u64> held_;                // frames of slabs on a CPU's partial list
   std::unordered_map<u32, u32> shapes_;         // by cache

@@ -455,10 +455,11 @@ TEST_F(ProcSymbols, HiddenAddressesAreAMatterOfRights) {
 }
 
 TEST_F(ProcSymbols, WhatIsNotSuchAFileIsRefused) {
-  for (std::string bad : {std::string("\n"), std::string("hello world, this is text\n"), std::string("ffffffff81000000 T \n"),
-                          std::string("ffffffff81000000\n"), std::string("11112222333344445 T a\n"), std::string(),
-                          "ffffffff81000000 T " + std::string(600, 'a') + "\n", std::string(400'000, 'a'),
-                          std::string("ffffffff81000000 T no_stext\n")}) {
+  for (const std::string& bad :
+       {std::string("\n"), std::string("hello world, this is text\n"), std::string("ffffffff81000000 T \n"),
+        std::string("ffffffff81000000\n"), std::string("11112222333344445 T a\n"), std::string(),
+        "ffffffff81000000 T " + std::string(600, 'a') + "\n", std::string(400'000, 'a'),
+        std::string("ffffffff81000000 T no_stext\n")}) {
     auto symbols = load(bad);
     ASSERT_FALSE(symbols) << bad.substr(0, 40);
     EXPECT_EQ(symbols.error().code(), ErrorCode::BadData) << bad.substr(0, 40);

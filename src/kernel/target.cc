@@ -89,7 +89,12 @@ Result<AddressSpace> Target::find_space() const {
 }
 
 Kernel Target::kernel() {
-  return {*memory_, cache_, layouts_, globals_, self_, {globals_.text, globals_.rodata_end - globals_.text}, image_physical_};
+  StackText text{.kernel = {globals_.text, globals_.text_end - globals_.text}, .kthread = std::nullopt};
+  if (globals_.kthread) {
+    if (auto symbol = symbols_->lookup(*globals_.kthread)) text.kthread = Range{*globals_.kthread, symbol->size};
+  }
+  return {*memory_,        cache_, layouts_, globals_, self_, {globals_.text, globals_.rodata_end - globals_.text},
+          image_physical_, text};
 }
 
 }  // namespace orphan::kernel

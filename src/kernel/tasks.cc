@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <unordered_set>
+#include <utility>
 
 #include "base/fd.h"
 
@@ -11,7 +12,7 @@ namespace orphan::kernel {
 namespace {
 
 constexpr u64 kMaxTasks = 1 << 23;  // more than the kernel's own limit of pids
-constexpr int kTries = 4;
+constexpr int kTries = 16;
 constexpr int kStartStackField = 28;  // of /proc/pid/stat, proc(5)
 
 class Reader {
@@ -20,19 +21,19 @@ class Reader {
       : memory_(memory), layout_(layout), self_(self), bytes_(layout.read_bytes) {}
 
   Result<Tasks> run(const TaskSymbols& symbols, std::span<const u64> cpu_offsets) {
-    for (int attempt = 0;; ++attempt) {
-      result_.tasks.clear();
+    bool is_complete = false;
+    for (int attempt = 0; attempt < kTries && !is_complete; ++attempt) {
       seen_.clear();
-      if (walk(symbols.init_task)) break;
-      ++result_.broken_walks;
-      if (attempt + 1 == kTries) break;
+      is_complete = walk(symbols.init_task);
     }
+    result_.is_complete = is_complete;
     if (symbols.idle_threads) {
       for (u64 offset : cpu_offsets) {
         auto idle = read_value<u64>(memory_, *symbols.idle_threads + offset);
         if (idle && *idle != 0) add(Addr{*idle});
       }
     }
+    keep_latest();
     find_bounce_buffers();
     return std::move(result_);
   }
@@ -56,6 +57,7 @@ class Reader {
     Addr signal{word(layout_.signal)};
     Addr next{word(layout_.thread_node)};
     Addr head = signal + layout_.signal_thread_head;
+    bool passed_leader = false;
     while (next != head) {
       Addr task = next - layout_.thread_node;
       if (task != leader) {
@@ -63,7 +65,8 @@ class Reader {
         next = Addr{word(layout_.thread_node)};
         continue;
       }
-      // The leader's own node, when the walk did not begin with it.
+      // The leader's own node, when the walk did not begin with it; twice: a circle.
+      if (std::exchange(passed_leader, true)) return false;
       auto after = read_value<u64>(memory_, next);
       if (!after) return false;
       next = Addr{*after};
@@ -71,7 +74,15 @@ class Reader {
     return true;
   }
 
-  // Reads the task into bytes_ and notes it, once.
+  // Walks that broke off have seen some tasks, too: of each the last state counts.
+  void keep_latest() {
+    std::vector<Task>& tasks = result_.tasks;
+    std::ranges::reverse(tasks);
+    std::unordered_set<u64> kept;
+    std::erase_if(tasks, [&](const Task& task) { return !kept.insert(task.task.value).second; });
+  }
+
+  // Reads the task into bytes_ and notes it, once a walk.
   bool add(Addr at) {
     if (!memory_.read(at, bytes_)) return false;
     if (!seen_.insert(at.value).second) return true;
@@ -81,6 +92,7 @@ class Reader {
     task.saved_sp = Addr{word(layout_.sp)};
     task.pid = load_unchecked<u32>(bytes_.data() + layout_.pid);
     task.is_running = load_unchecked<u32>(bytes_.data() + layout_.on_cpu) != 0;
+    task.is_kernel_thread = word(layout_.mm) == 0;
     task.is_ours = is_ours(Addr{word(layout_.mm)});
     if (task.is_ours && !our_files_) our_files_ = Addr{word(layout_.files)};
     result_.tasks.push_back(task);

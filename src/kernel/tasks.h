@@ -14,7 +14,8 @@ struct Task {
   Addr saved_sp;  // where its live frames begin, when it is off the CPU
   u32 pid = 0;
   bool is_running = false;
-  bool is_ours = false;  // a thread of this very process
+  bool is_kernel_thread = false;  // it has no user memory
+  bool is_ours = false;           // a thread of this very process
 };
 
 // How a kernel's view of this process is told from that of others, across pid namespaces.
@@ -28,7 +29,7 @@ struct Self {
 struct Tasks {
   std::vector<Task> tasks;
   std::vector<Addr> bounce_buffers;  // kernel memory that holds copies of what we just read
-  u64 broken_walks = 0;              // some tasks may be missing
+  bool is_complete = true;           // false: the list changed at every try, some tasks may be missing
 };
 
 struct TaskSymbols {

@@ -50,7 +50,8 @@ void BlockIndex::add_paged(u32 index) {
 std::optional<BlockRef> BlockIndex::find_elsewhere(Addr at) const {
   for (const Sorted& window : sorted_) {
     if (!window.range.contains(at)) continue;
-    auto found = find_sorted(window, at);
+    auto span = last_before(window, at);
+    auto found = span ? in_span(*span, at) : std::nullopt;
     if (found && window.exact && at - snapshot_.slot_address(snapshot_.spans[found->span], found->slot) > 3) return std::nullopt;
     return found;
   }
@@ -58,19 +59,23 @@ std::optional<BlockRef> BlockIndex::find_elsewhere(Addr at) const {
   return std::nullopt;
 }
 
-// An alias stands for an address, so an interior one counts in any window.
+// An alias stands for an address, so an interior one counts in any window. It never stands for another alias: a damaged
+// target could lead round in a circle.
 std::optional<BlockRef> BlockIndex::find_aliased(Addr at) const {
   for (const Sorted& window : sorted_) {
-    if (window.range.contains(at)) return find_sorted(window, at);
+    if (!window.range.contains(at)) continue;
+    auto span = last_before(window, at);
+    if (!span || snapshot_.spans[*span].has(span_flag::kAlias)) return std::nullopt;
+    return in_span(*span, at);
   }
   return std::nullopt;
 }
 
-std::optional<BlockRef> BlockIndex::find_sorted(const Sorted& window, Addr at) const {
+// The span in the window with the highest start that is not above `at`.
+std::optional<u32> BlockIndex::last_before(const Sorted& window, Addr at) const {
   auto after = std::ranges::upper_bound(window.spans, at, {}, [&](u32 i) { return snapshot_.spans[i].start; });
   if (after == window.spans.begin()) return std::nullopt;
-  u32 index = *std::prev(after);
-  return in_span(index, at);
+  return *std::prev(after);
 }
 
 std::optional<BlockRef> BlockIndex::find_by_descriptor(Addr at) const {

@@ -70,7 +70,7 @@ class BlockIndex {
   }
   std::optional<BlockRef> find_elsewhere(Addr at) const;
   std::optional<BlockRef> find_aliased(Addr at) const;
-  std::optional<BlockRef> find_sorted(const Sorted& window, Addr at) const;
+  std::optional<u32> last_before(const Sorted& window, Addr at) const;
   std::optional<BlockRef> find_by_descriptor(Addr at) const;
   void add_paged(u32 index);
 

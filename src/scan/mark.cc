@@ -77,10 +77,7 @@ class Marker {
 
   void forward(u64 slot) {
     auto first = std::ranges::lower_bound(snapshot_.forwards, slot, {}, &Forward::from);
-    for (; first != snapshot_.forwards.end() && first->from == slot; ++first) {
-      auto after = std::ranges::upper_bound(snapshot_.spans, first->to, {}, &Span::first_slot);
-      reach({static_cast<u32>(after - snapshot_.spans.begin() - 1), first->to});
-    }
+    for (; first != snapshot_.forwards.end() && first->from == slot; ++first) reach(first->to);
   }
 
   void scan_words(Bytes bytes) {

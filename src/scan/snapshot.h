@@ -62,13 +62,6 @@ struct Root {
   RootKind kind;
 };
 
-// A reference to slot `from` is one to slot `to` as well: the owner may keep the allocator's handle in place of the address.
-struct Forward {
-  u64 from;
-  u64 to;
-  auto operator<=>(const Forward&) const = default;
-};
-
 // [offset, offset + size) of a block's contents.
 struct Extent {
   u64 offset;
@@ -79,6 +72,12 @@ struct Extent {
 struct BlockRef {
   u32 span = 0;
   u64 slot = 0;
+};
+
+// A reference to slot `from` is one to slot `to` as well: the owner may keep the allocator's handle in place of the address.
+struct Forward {
+  u64 from;
+  BlockRef to;
 };
 
 // Knows which words of a block's contents do not keep alive what they point to.
@@ -132,7 +131,7 @@ struct Snapshot {
   std::pmr::vector<Root> roots;
   std::pmr::vector<u64> root_words;        // single words that were found in roots while the snapshot was made
   std::pmr::vector<BlockRef> root_blocks;  // reached from the start, without being passed on to where they forward
-  std::pmr::vector<Forward> forwards;      // ascending
+  std::pmr::vector<Forward> forwards;      // by `from`
   std::pmr::vector<u64> copy_offsets;      // of kReplicated spans; added with wrap-around
   PageDescriptors page_descriptors;
   const ContentFilter* filter = nullptr;  // outlives the snapshot; needed when a span is kFiltered

@@ -48,8 +48,8 @@ round_of_tcp() {
     usleep 100000
 }
 teardown_tcp() {
-    kill $httpd_pid
-    wait $httpd_pid
+    kill "$httpd_pid"
+    wait "$httpd_pid"
 }
 
 setup_ext4() {

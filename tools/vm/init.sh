@@ -23,6 +23,7 @@ ip link set lo up
 
 stty -F /dev/ttyS3 raw -echo
 while read -r module parameters; do
+    # shellcheck disable=SC2086  # the parameters are words of their own
     reason=$(insmod "$module" $parameters 2>&1) || end failed "cannot load ${module##*/}: ${reason:-unknown reason}"
 done </vm/modules
 

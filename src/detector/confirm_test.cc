@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "detector/confirm.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "memory/fake_memory.h"
+
+namespace orphan {
+namespace {
+
+constexpr Addr kSlab{0xffff'8880'0010'0000};
+constexpr Addr kArea{0xffff'c900'0000'0000};
+constexpr Addr kCookie{0x1000};
+constexpr std::array<u64, 3> kCopies{0x4000'0000, 0x5000'0000, u64{0} - 0x10'0000};
+constexpr u32 kSlots = 4;
+
+// A slab of 64-byte objects (slots 0 to 3), an area of 1 MiB (4) and a per-CPU block (5). Each pass has a snapshot of its own.
+struct Target {
+  FakeMemory memory;
+  u64 stride_bytes = 64, object_bytes = 56;
+  u32 owner = 1;
+  u32 slots = kSlots;
+  Addr slab = kSlab;
+  std::vector<u64> unreferenced{1, 2, 4, 5};
+  Confirmation confirmation;
+
+  Target() {
+    memory.map({kSlab, 4096});
+    memory.map({kArea, 1 << 20});
+    for (u64 offset : kCopies) memory.map({kCookie + offset, 64});
+    for (u64 slot = 0; slot < kSlots; ++slot) memory.put(kSlab + slot * 64, slot + 100);
+  }
+
+  Result<void> pass() {
+    Snapshot snapshot;
+    snapshot.add_alias(kArea + (4 << 20), 64, kCookie);
+    snapshot.add_span(slab, slots, snapshot.add_shape(stride_bytes, object_bytes, owner), 0);
+    snapshot.add_span(kArea, 1, snapshot.add_shape(1 << 20, 1 << 20, 2), 0);
+    snapshot.add_span(kCookie, 1, snapshot.add_shape(64, 64, 3), span_flag::kReplicated);
+    snapshot.copy_offsets.assign(kCopies.begin(), kCopies.end());
+    BitVector bits;
+    bits.resize(snapshot.live.size());
+    for (u64 slot : unreferenced) bits.set(slot);
+    return confirmation.add_pass(snapshot, bits, memory);
+  }
+
+  std::vector<Confirmation::Candidate> candidates() const {
+    std::vector<Confirmation::Candidate> found;
+    confirmation.for_each([&](const Confirmation::Candidate& candidate) { found.push_back(candidate); });
+    return found;
+  }
+  std::vector<u64> addresses() const {
+    std::vector<u64> found;
+    for (const auto& candidate : candidates()) found.push_back(candidate.address.value);
+    return found;
+  }
+};
+
+constexpr u64 kSecond = kSlab.value + 64, kThird = kSlab.value + 128;
+
+Bytes bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+TEST(KernelCrc32, IsTheOneThatKmemleakPrints) {
+  std::array<char, 32> object{"leak me"};
+  EXPECT_EQ(kernel_crc32(0, std::as_bytes(std::span(object))), 0xed65'd963U);
+}
+
+TEST(KernelCrc32, OfZerosIsZero_AndOfNothingTheSeed) {
+  std::array<std::byte, 100> zeros{};
+  EXPECT_EQ(kernel_crc32(0, zeros), 0U);
+  EXPECT_EQ(kernel_crc32(0x1234'5678, {}), 0x1234'5678U);
+}
+
+TEST(KernelCrc32, MayBeComputedInPieces) {
+  std::string_view text = "abcdefghijklmnopqrstuvwxyz";
+  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+    u32 first = kernel_crc32(0, bytes_of(text.substr(0, cut)));
+    EXPECT_EQ(kernel_crc32(first, bytes_of(text.substr(cut))), kernel_crc32(0, bytes_of(text))) << cut;
+  }
+}
+
+TEST(Confirmation, WhatIsUnreferencedAndUnchangedInEveryPassIsACandidate) {
+  Target target;
+  for (int pass = 1; pass <= 3; ++pass) {
+    ASSERT_TRUE(target.pass());
+    EXPECT_EQ(target.addresses(), (std::vector<u64>{kSecond, kThird, kArea.value, kCookie.value})) << pass;
+    EXPECT_EQ(target.confirmation.count(), 4U);
+    EXPECT_EQ(target.confirmation.passes(), static_cast<u32>(pass));
+  }
+}
+
+TEST(Confirmation, ACandidateTellsItsAddressSizeOwnerAndChecksum) {
+  Target target;
+  ASSERT_TRUE(target.pass());
+  ASSERT_TRUE(target.pass());
+  auto found = target.candidates();
+  ASSERT_EQ(found.size(), 4U);
+  EXPECT_EQ(found[0].size_bytes, 56U);
+  EXPECT_EQ(found[0].owner, 1U);
+  std::array<u64, 7> object{101};
+  EXPECT_EQ(found[0].checksum, kernel_crc32(0, std::as_bytes(std::span(object))));
+  EXPECT_FALSE(found[0].is_replicated);
+  EXPECT_EQ(found[2].size_bytes, u64{1} << 20);
+  EXPECT_EQ(found[2].checksum, 0U);
+  EXPECT_TRUE(found[3].is_replicated);
+  EXPECT_EQ(found[3].owner, 3U);
+}
+
+TEST(Confirmation, ABlockThatWasReferencedInOnePassIsNoCandidateAnyMore) {
+  for (int pass_with_reference : {0, 1, 2}) {
+    Target target;
+    for (int pass = 0; pass < 3; ++pass) {
+      target.unreferenced = {1, 2, 4, 5};
+      if (pass == pass_with_reference) target.unreferenced = {2, 4, 5};
+      ASSERT_TRUE(target.pass());
+    }
+    EXPECT_EQ(target.addresses(), (std::vector<u64>{kThird, kArea.value, kCookie.value})) << pass_with_reference;
+  }
+}
+
+TEST(Confirmation, ABlockThatIsNewInALaterPassIsNoCandidate) {
+  Target target;
+  target.unreferenced = {1};
+  ASSERT_TRUE(target.pass());
+  target.unreferenced = {0, 1, 2, 4, 5};
+  ASSERT_TRUE(target.pass());
+  EXPECT_EQ(target.addresses(), (std::vector<u64>{kSecond}));
+}
+
+TEST(Confirmation, ABlockWhoseContentsChangedIsNoCandidate_WhereverTheyChanged) {
+  struct Case {
+    Addr at;
+    std::vector<u64> left;
+  };
+  const std::vector<u64> all{kSecond, kThird, kArea.value, kCookie.value};
+  for (const Case& c :
+       {Case{kSlab + 64, {kThird, kArea.value, kCookie.value}}, Case{kSlab + 64 + 48, {kThird, kArea.value, kCookie.value}},
+        Case{kSlab + 64 + 56, all},  // the padding behind the object
+        Case{kArea + (1 << 20) - 8, {kSecond, kThird, kCookie.value}}, Case{kCookie + kCopies[0], {kSecond, kThird, kArea.value}},
+        Case{kCookie + kCopies[1] + 8, {kSecond, kThird, kArea.value}},
+        Case{kCookie + kCopies[2] + 56, {kSecond, kThird, kArea.value}}}) {
+    Target target;
+    ASSERT_TRUE(target.pass());
+    target.memory.put(c.at, u64{0x1234});
+    ASSERT_TRUE(target.pass());
+    EXPECT_EQ(target.addresses(), c.left) << std::hex << c.at.value;
+  }
+}
+
+TEST(Confirmation, ASlabThatBecameAnotherDropsItsCandidates) {
+  struct Case {
+    const char* what;
+    void (*change)(Target&);
+  };
+  for (const Case& c : {Case{"owner", [](Target& t) { t.owner = 9; }}, Case{"stride", [](Target& t) { t.stride_bytes = 72; }},
+                        Case{"number of slots",
+                             [](Target& t) {
+                               t.slots = 3;
+                               t.unreferenced = {1, 2, 3, 4};
+                             }},
+                        Case{"place", [](Target& t) { t.slab = kSlab + 64; }}}) {
+    Target target;
+    ASSERT_TRUE(target.pass());
+    c.change(target);
+    ASSERT_TRUE(target.pass());
+    EXPECT_EQ(target.addresses(), (std::vector<u64>{kArea.value, kCookie.value})) << c.what;
+  }
+}
+
+TEST(Confirmation, WhatCannotBeReadIsNoCandidate) {
+  Target target;
+  target.memory = FakeMemory();
+  target.memory.map({kSlab, 128});
+  target.memory.map({kCookie + kCopies[0], 64});
+  ASSERT_TRUE(target.pass());
+  EXPECT_EQ(target.confirmation.count(), 0U);
+}
+
+TEST(Confirmation, WhenTheNthReadFailsOnlyCandidatesAreLost_ForEveryN) {
+  Target whole;
+  ASSERT_TRUE(whole.pass());
+  u64 reads = whole.memory.reads();
+  ASSERT_GE(reads, 6U) << "the slab, the area in pieces, each copy";
+  for (u64 n = 1; n <= 2 * reads; ++n) {
+    Target target;
+    target.memory.fail_read(n);
+    ASSERT_TRUE(target.pass()) << n;
+    ASSERT_TRUE(target.pass()) << n;
+    EXPECT_LT(target.confirmation.count(), 4U) << n;
+    EXPECT_GE(target.confirmation.count(), 2U) << n;
+    for (const auto& candidate : target.candidates()) {
+      EXPECT_TRUE(candidate.address == kArea || candidate.address == kCookie || Range(kSlab, 256).contains(candidate.address));
+    }
+  }
+}
+
+TEST(Confirmation, AnErrorOtherThanNotMappedIsGivenBack) {
+  struct Broken : Memory {
+    Result<void> read(Addr, std::span<std::byte>) const override { return Error(ErrorCode::Io, "disk on fire"); }
+  };
+  Snapshot snapshot;
+  snapshot.add_span(kSlab, 1, snapshot.add_shape(64, 64, 0), 0);
+  BitVector bits;
+  bits.resize(1);
+  bits.set(0);
+  Confirmation confirmation;
+  auto result = confirmation.add_pass(snapshot, bits, Broken());
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().text(), "disk on fire");
+}
+
+TEST(Confirmation, IsSettledWhenAPassDroppedNothing_NeverAfterTheFirst) {
+  Target target;
+  EXPECT_FALSE(target.confirmation.is_settled());
+  ASSERT_TRUE(target.pass());
+  EXPECT_FALSE(target.confirmation.is_settled());
+  target.unreferenced = {1, 4, 5};
+  ASSERT_TRUE(target.pass());
+  EXPECT_FALSE(target.confirmation.is_settled()) << "one was dropped";
+  ASSERT_TRUE(target.pass());
+  EXPECT_TRUE(target.confirmation.is_settled());
+  target.unreferenced = {1, 2, 4, 5};  // one more: it does not count
+  ASSERT_TRUE(target.pass());
+  EXPECT_TRUE(target.confirmation.is_settled());
+}
+
+TEST(Confirmation, WithoutCandidatesItSettlesInTheSecondPass) {
+  Target target;
+  target.unreferenced = {};
+  ASSERT_TRUE(target.pass());
+  EXPECT_FALSE(target.confirmation.is_settled());
+  ASSERT_TRUE(target.pass());
+  EXPECT_TRUE(target.confirmation.is_settled());
+  EXPECT_TRUE(target.candidates().empty());
+}
+
+}  // namespace
+}  // namespace orphan

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rules about static per-CPU memory and about the pages of kfree_rcu(); those about blocks are tested where the blocks
+// are: vmalloc_test.cc, tasks_test.cc, slub_test.cc, percpu_test.cc.
+#include "kernel/content_rules.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "kernel/fake_kernel.h"
+
+namespace orphan::kernel {
+namespace {
+
+constexpr Verdict H = Verdict::Held, L = Verdict::Leaked;
+
+class ContentRulesTest : public testing::TestWithParam<FakeVersion> {
+ protected:
+  FakeKernel kernel_{GetParam()};
+  Addr target_ = kernel_.kmalloc(64);
+
+  Verdict with_pointer_at(Addr at) {
+    u64 was = kernel_.word(at);
+    kernel_.point(at, target_);
+    Verdict verdict = kernel_.verdict(target_);
+    kernel_.put_word(at, was);
+    return verdict;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Versions, ContentRulesTest, testing::ValuesIn(kVersions), version_name);
+
+TEST_P(ContentRulesTest, SlotsOfTheSkbCacheCountBelowItsCount_StaleOnesDoNot) {
+  constexpr u32 kSlots = 8;
+  for (u32 cpu = 0; cpu < FakeKernel::kCpus; ++cpu) {
+    Addr cache = *kernel_.globals.napi_alloc_cache + kernel_.cpu_offset(cpu);
+    Addr slots = kernel_.member(cache, "napi_alloc_cache", "skb_cache");
+    for (u32 count : {0U, 1U, 3U, kSlots, kSlots + 1, ~0U}) {
+      kernel_.put(cache, "napi_alloc_cache", "skb_count", count);
+      for (u32 slot : {0U, 2U, 3U, kSlots - 1}) {
+        EXPECT_EQ(with_pointer_at(slots + slot * 8), slot < count ? H : L) << "slot " << slot << " of " << count;
+      }
+      EXPECT_EQ(with_pointer_at(slots - 16), H) << "before the slots";
+      EXPECT_EQ(with_pointer_at(slots + kSlots * 8), H) << "behind the slots";
+    }
+  }
+}
+
+TEST_P(ContentRulesTest, StacksInPerCpuMemoryDoNotCount_WithoutTheirNameTheyAreMemoryLikeOther) {
+  struct Case {
+    std::optional<Addr>& variable;
+    const char* type;
+  };
+  for (const Case& c :
+       {Case{kernel_.globals.irq_stack_backing_store, "irq_stack"}, Case{kernel_.globals.exception_stacks, "exception_stacks"},
+        Case{kernel_.globals.entry_stack_storage, "entry_stack_page"}}) {
+    Addr first = *c.variable + kernel_.cpu_offset(1);
+    Addr last = first + kernel_.types().size(c.type) - 8;
+    EXPECT_EQ(with_pointer_at(first), L) << c.type;
+    EXPECT_EQ(with_pointer_at(last), L) << c.type;
+    EXPECT_EQ(with_pointer_at(first - 8), H) << c.type;
+    EXPECT_EQ(with_pointer_at(last + 8), H) << c.type;
+    c.variable.reset();
+    EXPECT_EQ(with_pointer_at(first), H) << c.type;
+    EXPECT_EQ(with_pointer_at(last), H) << c.type;
+  }
+}
+
+// A page of kfree_rcu() on one of the places where it keeps them.
+class RcuPagesTest : public ContentRulesTest {
+ protected:
+  bool is_new() const { return GetParam().is_typed; }
+  Addr state(u32 cpu) { return *kernel_.globals.krc + kernel_.cpu_offset(cpu); }
+  Addr used_list(u32 cpu, u64 number) {
+    Addr lists = kernel_.member(state(cpu), "kfree_rcu_cpu", is_new() ? "bulk_head" : "bkvhead");
+    return lists + number * (is_new() ? 16 : 8);
+  }
+  Addr waiting_list(u32 cpu, u64 work, u64 number) {
+    Addr works = kernel_.member(state(cpu), "kfree_rcu_cpu", "krw_arr") + work * kernel_.types().size("kfree_rcu_cpu_work");
+    return kernel_.member(works, "kfree_rcu_cpu_work", is_new() ? "bulk_head_free" : "bkvhead_free") +
+           number * (is_new() ? 16 : 8);
+  }
+  Addr put_on(Addr list) {
+    Addr page = kernel_.page(kernel_.add_plain_pages());
+    kernel_.put(page, "kvfree_rcu_bulk_data", "nr_records", 2);
+    if (is_new())
+      kernel_.link(list, std::array{kernel_.member(page, "kvfree_rcu_bulk_data", "list")});
+    else
+      kernel_.point(list, page);
+    return page;
+  }
+  Addr record(Addr page, u64 number) { return kernel_.member(page, "kvfree_rcu_bulk_data", "records") + number * 8; }
+};
+INSTANTIATE_TEST_SUITE_P(Versions, RcuPagesTest, testing::Values(kLike6_1, kLike6_12), version_name);
+
+TEST_P(RcuPagesTest, RecordsInUseCount_ThoseBeyondTheCountDoNot) {
+  for (Addr list : {used_list(0, 0), used_list(1, 1), waiting_list(0, 0, 1), waiting_list(1, 1, 0)}) {
+    Addr page = put_on(list);
+    EXPECT_EQ(with_pointer_at(record(page, 0)), H);
+    EXPECT_EQ(with_pointer_at(record(page, 1)), H);
+    EXPECT_EQ(with_pointer_at(record(page, 2)), L);
+    EXPECT_EQ(with_pointer_at(page + kPageBytes - 8), L);
+    kernel_.put(page, "kvfree_rcu_bulk_data", "nr_records", 3);
+    EXPECT_EQ(with_pointer_at(record(page, 2)), H);
+    kernel_.put_word(list, 0);
+    EXPECT_EQ(with_pointer_at(page + kPageBytes - 8), H) << "a page like others";
+  }
+}
+
+TEST_P(RcuPagesTest, APageKeptForReuseDoesNotCount) {
+  Addr page = kernel_.page(kernel_.add_plain_pages());
+  EXPECT_EQ(with_pointer_at(page + 64), H);
+  kernel_.point(kernel_.member(state(1), "kfree_rcu_cpu", "bkvcache"), page);
+  EXPECT_EQ(with_pointer_at(page + 64), L);
+}
+
+TEST_P(RcuPagesTest, DamagedListsEnd_AndAnAbsurdCountLeavesThePageAsItIs) {
+  Addr page = put_on(used_list(0, 0));
+  kernel_.put(page, "kvfree_rcu_bulk_data", "nr_records", u64{1} << 40);
+  EXPECT_EQ(with_pointer_at(page + kPageBytes - 8), H);
+  kernel_.point(kernel_.member(page, "kvfree_rcu_bulk_data", is_new() ? "list" : "next"), page);
+  EXPECT_EQ(kernel_.verdict(target_), L);
+  for (u64 wild : {u64{8}, ~u64{0}, page.value + 8, u64{0xdead'0000'0000'1000}}) {
+    kernel_.put_word(used_list(0, 0), wild);
+    EXPECT_EQ(kernel_.verdict(target_), L) << wild;
+  }
+}
+
+TEST(ContentRules, EveryRuleHasAPlaceAndAReason_AndStandsInTheTableOnce) {
+  std::set<Rule> seen;
+  for (const RuleText& rule : rules()) {
+    EXPECT_TRUE(seen.insert(rule.rule).second) << rule.where;
+    EXPECT_FALSE(rule.where.empty());
+    EXPECT_FALSE(rule.reason.empty());
+  }
+}
+
+}  // namespace
+}  // namespace orphan::kernel

@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/fake_btf.h"
+
+#include <bpf/btf.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+namespace orphan::kernel {
+namespace {
+
+// Offsets are those of Debian's 6.1 on amd64 where that matters to nobody; structs are cut down to what is read.
+constexpr std::string_view kCommonTypes = R"(
+struct list_head 16
+  ptr next 0
+  ptr prev 8
+struct .page_lru 40
+  list_head lru 0
+  ptr mapping 16
+  u64 index 24
+  u64 private 32
+typedef slab_flags_t u32
+struct kmem_cache 216
+  ptr cpu_slab 0
+  slab_flags_t flags 8
+  u32 size 24
+  u32 object_size 28
+  u32 offset 40
+  u32 refcount 64
+  u32 red_left_pad 88
+  ptr name 96
+  list_head list 104
+  u64 random 184
+struct kmem_cache_cpu 40
+  ptr freelist 0
+  u64 tid 8
+  ptr slab 16
+  ptr partial 24
+struct vmap_area 64
+  u64 va_start 0
+  u64 va_end 8
+  list_head list 40
+  ptr vm 56
+struct vm_struct 64
+  ptr next 0
+  ptr addr 8
+  u64 size 16
+  u64 flags 24
+  ptr pages 32
+  u32 nr_pages 44
+  ptr caller 56
+struct vm_stack 24
+  ptr stack_vm_area 16
+struct pcpu_chunk 136
+  list_head list 16
+  ptr bound_map 56
+  ptr base_addr 64
+  ptr alloc_map 72
+  u32 start_offset 104
+  u32 end_offset 108
+  u32 nr_pages 120
+struct fpu 384
+  ptr fpstate 16
+  u8[320] __fpstate 64
+struct thread_struct 512
+  u64 sp 24
+  fpu fpu 128
+struct rb_node 24
+  u64[3] words 0
+struct sched_entity 64
+  rb_node run_node 8
+  list_head group_node 32
+struct task_struct 1024
+  ptr stack 32
+  u32 on_cpu 52
+  sched_entity se 64
+  list_head tasks 200
+  ptr mm 216
+  u32 pid 240
+  u8[16] comm 320
+  ptr files 344
+  ptr signal 352
+  list_head thread_node 360
+  thread_struct thread 512
+struct signal_struct 64
+  list_head thread_head 16
+struct .mm_words 128
+  u64 start_stack 64
+struct mm_struct 128
+  .mm_words - 0
+struct files_struct 64
+  ptr fdt 32
+struct fdtable 64
+  u32 max_fds 0
+  ptr fd 8
+struct file 128
+  ptr private_data 32
+struct mod_kallsyms 32
+  ptr symtab 0
+  u32 num_symtab 8
+  ptr strtab 16
+struct napi_alloc_cache 96
+  u32 skb_count 24
+  ptr[8] skb_cache 32
+struct irq_stack 4096
+struct exception_stacks 4096
+struct entry_stack_page 512
+struct inactive_task_frame 56
+)";
+
+constexpr std::string_view kOldTypes = R"(
+struct .page_head 16
+  u64 compound_head 0
+  u8 compound_order 9
+struct page 64
+  u64 flags 0
+  .page_lru - 8
+  .page_head - 8
+  u32 page_type 48
+  u32 _refcount 52
+  u64 memcg_data 56
+struct slab 64
+  u64 __page_flags 0
+  ptr next 8
+  ptr slab_cache 24
+  ptr freelist 32
+  u64 counters 40
+  u32 inuse 40:0:16
+  u32 objects 40:16:15
+  u32 frozen 40:31:1
+  u64 memcg_data 56
+struct module_layout 80
+  ptr base 0
+  u32 size 8
+  u32 text_size 12
+  u32 ro_size 16
+  u32 ro_after_init_size 20
+struct module 512
+  list_head list 8
+  u8[56] name 24
+  module_layout core_layout 256
+  module_layout init_layout 336
+  ptr kallsyms 440
+struct .ctl_table_words 24
+  ptr ctl_table 0
+  u32 used 8
+struct ctl_table_header 80
+  .ctl_table_words - 0
+  ptr ctl_table_arg 32
+  ptr root 40
+  ptr set 48
+  ptr parent 56
+struct kvfree_rcu_bulk_data 16
+  u64 nr_records 0
+  ptr next 8
+  ptr[0] records 16
+struct kfree_rcu_cpu_work 64
+  ptr[2] bkvhead_free 32
+struct kfree_rcu_cpu 256
+  ptr[2] bkvhead 8
+  kfree_rcu_cpu_work[2] krw_arr 32
+  ptr bkvcache 200
+enum pageflags
+  PG_lru 4
+  PG_slab 9
+  PG_reserved 12
+  PG_head 16
+)";
+
+constexpr std::string_view kNewTypes = R"(
+struct .page_head 16
+  u64 compound_head 0
+struct page 64
+  u64 flags 0
+  .page_lru - 8
+  .page_head - 8
+  u32 page_type 48
+  u32 _refcount 52
+  u64 memcg_data 56
+struct folio 128
+  u64 flags 0
+  u64 _flags_1 64
+struct slab 64
+  u64 __page_flags 0
+  ptr slab_cache 8
+  ptr next 16
+  ptr freelist 32
+  u64 counters 40
+  u32 inuse 40:0:16
+  u32 objects 40:16:15
+  u32 frozen 40:31:1
+  u64 obj_exts 56
+struct rb_list 32
+  ptr root 0
+  list_head head 8
+struct vmap_node 96
+  rb_list busy 16
+  rb_list lazy 48
+struct module_memory 16
+  ptr base 0
+  u32 size 8
+struct module 512
+  list_head list 8
+  u8[56] name 24
+  module_memory[7] mem 256
+  ptr kallsyms 440
+struct ctl_table_header 80
+  ptr ctl_table 0
+  u32 ctl_table_size 8
+  ptr ctl_table_arg 32
+  ptr root 40
+  ptr set 48
+  ptr parent 56
+struct kvfree_rcu_bulk_data 40
+  list_head list 0
+  u64 nr_records 32
+  ptr[0] records 40
+struct kfree_rcu_cpu_work 96
+  list_head[2] bulk_head_free 32
+struct kfree_rcu_cpu 320
+  list_head[2] bulk_head 8
+  kfree_rcu_cpu_work[2] krw_arr 48
+  ptr bkvcache 280
+enum pageflags
+  PG_lru 5
+  PG_head 6
+  PG_reserved 13
+enum pagetype
+  PGTY_buddy 240
+  PGTY_offline 241
+  PGTY_table 242
+  PGTY_hugetlb 244
+  PGTY_slab 245
+enum mod_mem_type
+  MOD_TEXT 0
+  MOD_DATA 1
+  MOD_RODATA 2
+  MOD_RO_AFTER_INIT 3
+  MOD_INIT_TEXT 4
+  MOD_INIT_DATA 5
+  MOD_INIT_RODATA 6
+enum _slab_flag_bits
+  _SLAB_NOLEAKTRACE 21
+)";
+
+const std::map<std::string_view, u32, std::less<>> kPlainSizes{{"u8", 1}, {"u16", 2}, {"u32", 4}, {"u64", 8}, {"ptr", 8}};
+
+// "u64[4]" -> u64 and 4; "u64" -> u64 and nothing.
+std::pair<std::string_view, std::optional<u32>> split_array(std::string_view type) {
+  std::size_t bracket = type.find('[');
+  if (bracket == std::string_view::npos) return {type, std::nullopt};
+  u32 count = 0;
+  std::from_chars(type.data() + bracket + 1, type.data() + type.size(), count);
+  return {type.substr(0, bracket), count};
+}
+
+// Adds the types of one FakeTypes to a BTF, each after those it refers to.
+class Writer {
+ public:
+  explicit Writer(btf* to) : to_(to) {
+    for (auto [name, size] : kPlainSizes) {
+      ids_[std::string(name)] = name == "ptr" ? btf__add_ptr(to, 0) : btf__add_int(to, std::string(name).c_str(), size, 0);
+    }
+  }
+  int id_of(std::string_view type) {
+    auto [element, count] = split_array(type);
+    auto found = ids_.find(element);
+    VERIFY(found != ids_.end());
+    return count ? btf__add_array(to_, ids_.find("u32")->second, found->second, *count) : found->second;
+  }
+  std::map<std::string, int, std::less<>>& ids() { return ids_; }
+
+ private:
+  btf* to_;
+  std::map<std::string, int, std::less<>> ids_;
+};
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const FakeVersion& version) {
+  return out << version.name;
+}
+
+FakeTypes FakeTypes::of(const FakeVersion& version) {
+  FakeTypes types(kCommonTypes);
+  types.add(version.is_typed ? kNewTypes : kOldTypes);
+  if (version.has_kmalloc) types.find("pagetype")->fields.push_back({.type = {}, .name = "PGTY_large_kmalloc", .value = 248});
+  if (!version.is_hardened) types.remove("kmem_cache.random");
+  if (version.is_shifted) types.shift();
+  return types;
+}
+
+void FakeTypes::add(std::string_view text) {
+  std::istringstream lines{std::string(text)};
+  Type* current = nullptr;
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string first, second, third;
+    words >> first >> second >> third;
+    if (first.empty()) continue;
+    if (line[0] != ' ') {
+      Type type{first == "struct" ? Kind::Struct : first == "enum" ? Kind::Enum : Kind::Typedef, second, third, 0, {}};
+      if (type.kind == Kind::Struct) type.size = static_cast<u32>(std::stoul(third));
+      if (Type* old = find(second)) types_.erase(types_.begin() + (old - types_.data()));
+      types_.push_back(std::move(type));
+      current = &types_.back();
+    } else if (current->kind == Kind::Enum) {
+      current->fields.push_back({.type = {}, .name = first, .value = std::stol(second)});
+    } else {
+      Field field{.type = first, .name = second == "-" ? "" : second};
+      std::sscanf(third.c_str(), "%u:%u:%u", &field.offset, &field.bit, &field.bits);
+      current->fields.push_back(field);
+    }
+  }
+}
+
+void FakeTypes::remove(std::string_view what) {
+  std::size_t dot = what.find('.');
+  if (dot == std::string_view::npos) {
+    VERIFY(std::erase_if(types_, [&](const Type& type) { return type.name == what; }) == 1);
+    return;
+  }
+  std::string_view name = what.substr(dot + 1);
+  auto erase = [&](Type& type) { return std::erase_if(type.fields, [&](const Field& field) { return field.name == name; }); };
+  Type* type = find(what.substr(0, dot));
+  VERIFY(type != nullptr);
+  std::size_t erased = erase(*type);
+  for (const Field& field : type->fields) {
+    if (field.name.empty()) erased += erase(*find(field.type));
+  }
+  VERIFY(erased == 1);
+}
+
+// Every struct gets some words more at its start.
+void FakeTypes::shift() {
+  u32 number = 0;
+  for (Type& type : types_) {
+    if (type.kind != Kind::Struct || type.name[0] == '.' || type.name == "list_head") continue;
+    u32 bytes = 8 * (1 + number++ % 3);
+    for (Field& field : type.fields) field.offset += bytes;
+    type.size += bytes;
+  }
+  // Structs that are inside others have grown: what stands behind them moves on.
+  for (std::string_view outer : {"sched_entity", "rb_list", "vmap_node", "module_memory", "module", "fpu", "thread_struct",
+                                 "task_struct", "kfree_rcu_cpu"}) {
+    Type& type = *find(outer);
+    for (std::size_t i = 0; i < type.fields.size(); ++i) {
+      u32 end = type.fields[i].offset + size_of_type(type.fields[i].type);
+      if (i + 1 < type.fields.size()) type.fields[i + 1].offset = std::max(type.fields[i + 1].offset, end);
+      type.size = std::max(type.size, end);
+    }
+  }
+  Field& order = find("folio")->fields.back();
+  order.offset = size("page") + member("page", "flags").offset_bytes;
+  find("folio")->size = 2 * size("page");
+  find("slab")->size = size("page");
+  u32 page_shift = member("page", "flags").offset_bytes;
+  u32 slab_shift = member("slab", "__page_flags").offset_bytes;
+  for (Field& field : find("slab")->fields) field.offset += page_shift - slab_shift;
+}
+
+FakeTypes::Type* FakeTypes::find(std::string_view name) {
+  auto found = std::ranges::find(types_, name, &Type::name);
+  return found == types_.end() ? nullptr : &*found;
+}
+
+u32 FakeTypes::size_of_type(std::string_view type) const {
+  auto [element, count] = split_array(type);
+  if (count) return *count * size_of_type(element);
+  if (auto plain = kPlainSizes.find(element); plain != kPlainSizes.end()) return plain->second;
+  const Type* found = find(element);
+  VERIFY(found != nullptr);
+  return found->kind == Kind::Typedef ? size_of_type(found->target) : found->size;
+}
+
+u32 FakeTypes::size(std::string_view type) const {
+  return size_of_type(type);
+}
+
+std::optional<Member> FakeTypes::find_member(const Type& type, std::string_view name, std::string* member_type) const {
+  for (const Field& field : type.fields) {
+    if (field.name == name) {
+      *member_type = field.type;
+      return Member{field.offset + field.bit / 8, size_of_type(field.type), static_cast<u8>(field.bit % 8),
+                    static_cast<u8>(field.bits)};
+    }
+    if (!field.name.empty()) continue;
+    if (auto inner = find_member(*find(field.type), name, member_type)) {
+      inner->offset_bytes += field.offset;
+      return inner;
+    }
+  }
+  return std::nullopt;
+}
+
+Member FakeTypes::member(std::string_view type, std::string_view path) const {
+  u32 base = 0;
+  std::string name(type);
+  for (;;) {
+    std::size_t dot = path.find('.');
+    const Type* at = find(split_array(name).first);
+    VERIFY(at != nullptr);
+    auto found = find_member(*at, path.substr(0, dot), &name);
+    if (!found) bug(fmt::format("no member {} in struct {}", path, type).c_str());
+    found->offset_bytes += base;
+    base = found->offset_bytes;
+    if (dot == std::string_view::npos) return *found;
+    path.remove_prefix(dot + 1);
+  }
+}
+
+i64 FakeTypes::enumerator(std::string_view type, std::string_view name) const {
+  const Type* found = find(type);
+  VERIFY(found != nullptr);
+  auto field = std::ranges::find(found->fields, name, &Field::name);
+  VERIFY(field != found->fields.end());
+  return field->value;
+}
+
+void FakeTypes::write(const std::string& path, const std::string& base_path) const {
+  btf* base = base_path.empty() ? nullptr : btf__parse(base_path.c_str(), nullptr);
+  btf* out = base == nullptr ? btf__new_empty() : btf__new_empty_split(base);
+  VERIFY(out != nullptr);
+  Writer writer(out);
+  for (const Type& type : types_) {
+    const char* name = type.name[0] == '.' ? nullptr : type.name.c_str();
+    std::vector<int> member_ids;  // fields are added to the newest type: theirs come first
+    for (const Field& field : type.fields) member_ids.push_back(type.kind == Kind::Struct ? writer.id_of(field.type) : 0);
+    int target = type.kind == Kind::Typedef ? writer.id_of(type.target) : 0;
+    int id = 0;
+    switch (type.kind) {
+      case Kind::Typedef: id = btf__add_typedef(out, name, target); break;
+      case Kind::Struct: id = btf__add_struct(out, name, type.size); break;
+      case Kind::Enum: id = btf__add_enum(out, name, 4); break;
+    }
+    VERIFY(id > 0);
+    writer.ids()[type.name] = id;
+    for (std::size_t i = 0; i < type.fields.size(); ++i) {
+      const Field& field = type.fields[i];
+      const char* field_name = field.name.empty() ? nullptr : field.name.c_str();
+      int error = type.kind == Kind::Enum
+                      ? btf__add_enum_value(out, field_name, field.value)
+                      : btf__add_field(out, field_name, member_ids[i], field.offset * 8 + field.bit, field.bits);
+      VERIFY(error == 0);
+    }
+  }
+  u32 size = 0;
+  const void* bytes = btf__raw_data(out, &size);
+  VERIFY(bytes != nullptr);
+  std::ofstream(path, std::ios::binary).write(static_cast<const char*>(bytes), size);
+  btf__free(out);
+  btf__free(base);
+}
+
+Btf FakeTypes::load() const {
+  std::string path = (std::filesystem::temp_directory_path() / fmt::format("orphan_btf_{}", ::getpid())).string();
+  write(path);
+  auto loaded = Btf::load(path);
+  std::filesystem::remove(path);
+  VERIFY(bool(loaded));
+  return std::move(*loaded);
+}
+
+}  // namespace orphan::kernel

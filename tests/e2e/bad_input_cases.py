@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong around `orphan scan`, and what it then has to say.
+
+A case is a piece of shell that ends with the scan, and runs in a mount namespace of its own in /tmp/results, where it may
+leave files. What it needs beside that is in PRELUDE.
+"""
+
+from dataclasses import dataclass
+
+NO_LEAKS, LEAKS, USAGE, COULD_NOT_LOOK, PARTIAL = range(5)
+KILLED = 128 + 2  # what a shell says of a program that SIGINT ended
+
+# `quick` scans as fast as it can. `interrupted SIGNAL MICROSECONDS… -- COMMAND…` runs a command in the foreground (a
+# shell's background jobs ignore SIGINT) and sends it the signal after each of the times.
+PRELUDE = r"""
+cd /tmp/results || exit
+echo 'nobody:x:65534:65534::/:/bin/sh' >/etc/passwd
+mount -t securityfs none /sys/kernel/security
+mkdir /tmp/place
+cat >/bin/quick <<'END'
+#!/bin/sh
+exec orphan-static scan --passes 2 --interval 0 --min-age 0 "$@"
+END
+cat >/bin/interrupted <<'END'
+#!/bin/sh
+signal=$1 delays=
+shift
+while [ "$1" != -- ]; do delays="$delays $1"; shift; done
+shift
+( for delay in $delays; do usleep "$delay"; kill -s "$signal" $$; done ) >/dev/null 2>&1 </dev/null &
+exec "$@"
+END
+chmod +x /bin/quick /bin/interrupted
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """`says`: every word that the one line on stderr has to contain; none: nothing on stderr. `json`: fields that the
+    report, in `file`, has; `left`: names that the case leaves in /tmp/place (of which it writes a list)."""
+    name: str
+    shell: str
+    status: int
+    says: tuple = ()
+    json: dict | None = None
+    file: str = "out"
+    left: str | None = None
+
+
+def bind(path, content):
+    """Shell: put what `content` writes in the place of a file."""
+    return f"{content} >/tmp/bound; mount --bind /tmp/bound {path}"
+
+
+def in_place(mount_options, then):
+    """Shell: run `then` with a small file system at /tmp/place, note what is left there, keep the status."""
+    return f"mount -t tmpfs -o {mount_options} none /tmp/place; {then}; s=$?; ls -A /tmp/place >left; exit $s"
+
+
+FAILED_OUTPUT = ("cannot write the report", ";")
+INTERRUPTED = {"interrupted": True, "settled": False, "leaks": []}
+
+CASES = (
+    # What it takes to read the kernel.
+    Case("not-root", "su -s /bin/sh nobody -c '/root/orphan-static scan'", COULD_NOT_LOOK, ("/proc/kcore", "run as root")),
+    Case("no-proc", "umount -l /proc; orphan-static scan", COULD_NOT_LOOK, ("/proc/kcore", "/proc is not mounted")),
+    Case("hidden-kcore", "mount --bind /dev/null /proc/kcore; orphan-static scan", COULD_NOT_LOOK,
+         ("/proc/kcore", "container")),
+    Case("text-kcore", f"{bind('/proc/kcore', 'seq 1000')}; orphan-static scan", COULD_NOT_LOOK, ("/proc/kcore",)),
+    Case("short-kcore", f"{bind('/proc/kcore', 'head -c 200 /proc/kcore')}; orphan-static scan", COULD_NOT_LOOK,
+         ("/proc/kcore", "ends")),
+    Case("headers-only-kcore", f"{bind('/proc/kcore', 'head -c 8192 /proc/kcore')}; orphan-static scan", COULD_NOT_LOOK,
+         ("/proc/kcore",)),
+    Case("no-btf", "mount -t tmpfs none /sys/kernel/btf; orphan-static scan", COULD_NOT_LOOK,
+         ("/sys/kernel/btf/vmlinux", "CONFIG_DEBUG_INFO_BTF")),
+    Case("empty-btf", f"{bind('/sys/kernel/btf/vmlinux', 'true')}; orphan-static scan", COULD_NOT_LOOK,
+         ("/sys/kernel/btf/vmlinux",)),
+    Case("short-btf", f"{bind('/sys/kernel/btf/vmlinux', 'head -c 1000000 /sys/kernel/btf/vmlinux')}; orphan-static scan",
+         COULD_NOT_LOOK, ("/sys/kernel/btf/vmlinux",)),
+    Case("text-btf", f"{bind('/sys/kernel/btf/vmlinux', 'seq 1000')}; orphan-static scan", COULD_NOT_LOOK,
+         ("/sys/kernel/btf/vmlinux",)),
+    Case("unknown-layout", bind("/sys/kernel/btf/vmlinux", "sed 's/slab_caches/slab_cachez/g; s/kmem_cache_node/"
+                                "kmem_cache_nodf/g; s/pcpu_chunk/pcpu_chunc/g' /sys/kernel/btf/vmlinux") +
+         "; orphan-static scan", COULD_NOT_LOOK, ("pcpu_chunk",)),
+    # What it does without.
+    Case("hidden-symbols", "echo 2 >/proc/sys/kernel/kptr_restrict; mount --bind /dev/null /proc/kallsyms; "
+                           "quick --format json; s=$?; echo 0 >/proc/sys/kernel/kptr_restrict; exit $s",
+         LEAKS, json={"interrupted": False}),
+    Case("no-slabinfo", "mount --bind /dev/null /proc/slabinfo; quick --format json", LEAKS, json={"self_test": None}),
+    Case("no-sysfs-names", "mount -t tmpfs none /sys/kernel/slab; quick --format json", LEAKS, json={"settled": True}),
+    # Where the report goes.
+    Case("file", in_place("size=1m", "quick --format json --output /tmp/place/report; "
+                          "s=$?; cp /tmp/place/report report; (exit $s)"), LEAKS,
+         json={"settled": True}, file="report", left="report"),
+    Case("full-disk", in_place("size=8k", "quick --format json --output /tmp/place/report"), COULD_NOT_LOOK,
+         (*FAILED_OUTPUT, "/tmp/place/report", "No space left", "make room"), left=""),
+    Case("full-disk-old-report", in_place("size=8k", "echo '{\"old\": 1}' >/tmp/place/report; "
+                                          "quick --format json --output /tmp/place/report; "
+                                          "s=$?; cp /tmp/place/report report; (exit $s)"),
+         COULD_NOT_LOOK, (*FAILED_OUTPUT, "make room"), json={"old": 1}, file="report", left="report"),
+    Case("full-device", "quick --output /dev/full", COULD_NOT_LOOK, (*FAILED_OUTPUT, "/dev/full", "No space left")),
+    Case("no-directory", "quick --output /tmp/place/missing/report; s=$?; ls -A /tmp/place >left; exit $s", COULD_NOT_LOOK,
+         (*FAILED_OUTPUT, "/tmp/place/missing/report", "create its directory"), left=""),
+    Case("read-only-disk", in_place("ro", "quick --output /tmp/place/report"), COULD_NOT_LOOK,
+         (*FAILED_OUTPUT, "/tmp/place/report", "Read-only"), left=""),
+    Case("directory", "quick --output /tmp/place", COULD_NOT_LOOK, (*FAILED_OUTPUT, "/tmp/place", "Is a directory")),
+    Case("full-stdout", "quick >/dev/full", COULD_NOT_LOOK, (*FAILED_OUTPUT, "standard output", "No space left")),
+    Case("closed-stdout", "quick >&-", COULD_NOT_LOOK, ("cannot write the report", "standard output")),
+    Case("closed-stderr", "quick --format json 2>&-", LEAKS, json={"settled": True}),
+    Case("nobody-reads", "( quick --format json; echo $? >/tmp/status ) | true; exit $(cat /tmp/status)", COULD_NOT_LOOK,
+         (*FAILED_OUTPUT, "standard output")),
+    # Signals. The first pass ends after about a second.
+    *(Case(f"stopped-after-{ms}-ms", f"interrupted INT {ms}000 -- orphan-static scan --format json --interval 60", PARTIAL,
+           json=INTERRUPTED) for ms in (50, 150, 250, 400, 600)),
+    Case("stopped-while-waiting", "interrupted INT 4000000 -- orphan-static scan --format json --interval 60", PARTIAL,
+         json={**INTERRUPTED, "scans": 1}),
+    Case("terminated-while-waiting", "interrupted TERM 4000000 -- orphan-static scan --format json --interval 60", PARTIAL,
+         json={**INTERRUPTED, "scans": 1}),
+    Case("nohup", "trap '' HUP; interrupted HUP 300000 -- quick --format json", LEAKS, json={"interrupted": False}),
+    # Nobody empties the pipe: the first ^C does not help, the second does.
+    Case("stopped-twice", "mkfifo /tmp/pipe; sleep 60 </tmp/pipe & interrupted INT 6000000 1000000 -- quick --format json "
+                          ">/tmp/pipe; s=$?; kill $!; exit $s", KILLED),
+    # Lockdown can be raised but not lowered: these come last.
+    Case("lockdown-integrity", "echo integrity >/sys/kernel/security/lockdown; quick --format json", LEAKS,
+         json={"settled": True}),
+    Case("lockdown-confidentiality", "echo confidentiality >/sys/kernel/security/lockdown; orphan-static scan",
+         COULD_NOT_LOOK, ("/proc/kcore", "lockdown=confidentiality", "boot it with")),
+    Case("lockdown-without-securityfs", "umount /sys/kernel/security; orphan-static scan", COULD_NOT_LOOK,
+         ("/proc/kcore", "lockdown")),
+)
+
+
+def script():
+    """Runs all cases; of each NAME.out, NAME.errors, NAME.status, NAME.FILE for what it left, and NAME.seconds."""
+    parts = [PRELUDE]
+    for case in CASES:
+        parts.append(f"""
+cat >/tmp/case.sh <<'END_OF_CASE'
+{case.shell}
+END_OF_CASE
+read -r started _ </proc/uptime
+mkdir {case.name}; cd {case.name}
+unshare -m sh /tmp/case.sh >out 2>errors
+echo $? >status
+read -r ended _ </proc/uptime
+echo "$started $ended" >seconds
+cd ..; for file in {case.name}/*; do mv "$file" "{case.name}.${{file#*/}}"; done; rmdir {case.name}
+""")
+    return "".join(parts)

@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# In the guest of scan_test: scan the kernel as it is, load the module that leaks, then scan once a round.
+#   scan_rounds.sh idle|load ROUNDS
+# Leaves in /tmp/results: clean.json, round-N.json, report.kmemleak, report.txt, each with .status and .errors; truth;
+# load (what load.sh has done).
+
+mode=$1
+rounds=$2
+cd /tmp/results || exit
+
+scan() { # into file $1, with options $2…
+    name=$1
+    shift
+    orphan-static scan "$@" >"$name" 2>"$name.errors"
+    echo $? >"$name.status"
+}
+
+if [ "$mode" = load ]; then
+    load.sh start
+    sleep 5
+fi
+scan clean.json --format json
+insmod /root/leaky.ko || exit
+round=1
+while [ "$round" -le "$rounds" ]; do
+    [ "$round" -eq 1 ] || echo 1 >/sys/kernel/debug/leaky/plant
+    scan "round-$round.json" --format json --max-objects 100000
+    round=$((round + 1))
+done
+if [ "$mode" = idle ]; then
+    scan report.kmemleak --format kmemleak --max-objects 100000 --interval 1 --min-age 0
+    scan report.txt --format text --interval 1 --min-age 0
+fi
+cat /sys/kernel/debug/leaky/truth >truth
+[ "$mode" = idle ] || load.sh stop >load
