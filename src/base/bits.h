@@ -33,6 +33,19 @@ class BitVector {
     word |= mask;
     return true;
   }
+  // Clears the bit; true when it was set.
+  bool clear_if_set(u64 bit) {
+    u64& word = words_[bit / 64];
+    u64 mask = u64{1} << (bit % 64);
+    if ((word & mask) == 0) return false;
+    word &= ~mask;
+    return true;
+  }
+  // Leaves the bits that are set here and not in `other`, which is as long.
+  void subtract(const BitVector& other) {
+    VERIFY(size_ == other.size_);
+    for (std::size_t i = 0; i < words_.size(); ++i) words_[i] &= ~other.words_[i];
+  }
   void set_range(u64 first, u64 count) {
     for (u64 bit = first; bit < first + count;) {
       u64 in_word = std::min<u64>(64 - bit % 64, first + count - bit);

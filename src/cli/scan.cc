@@ -49,6 +49,12 @@ Result<Report> look(const ScanCommand& command, Progress& progress) {
   return kernel::scan(*target, options, hooks);
 }
 
+// NotMapped comes without a text. Here it means that what every kernel has cannot be read.
+std::string why_not(const Error& error) {
+  if (!error.text().empty()) return error.text();
+  return "/proc/kcore: the kernel's own tables cannot be read from it: is it cut short, or that of another kernel?";
+}
+
 }  // namespace
 
 int run_scan(const ScanCommand& command) {
@@ -57,7 +63,7 @@ int run_scan(const ScanCommand& command) {
   Result<Report> report = look(command, *progress);
   progress.reset();
   if (!report) {
-    fmt::print(stderr, "orphan: {}\n", report.error().text());
+    fmt::print(stderr, "orphan: {}\n", why_not(report.error()));
     return kCouldNotLook;
   }
   std::string text = print(*report, command.format);

@@ -74,7 +74,7 @@ std::optional<Member> Btf::find_member(u32 type_id, std::string_view name, u32* 
     u32 bit = btf_member_bit_offset(type, i);
     u32 bits = btf_member_bitfield_size(type, i);
     const char* member_name = btf__name_by_offset(handle_.get(), members[i].name_off);
-    if (member_name != nullptr && name == member_name) {
+    if (member_name != nullptr && !name.empty() && name == member_name) {
       *member_type = members[i].type;
       return Member{bit / 8, size_of_id(members[i].type).value_or(0), static_cast<u8>(bit % 8), static_cast<u8>(bits)};
     }

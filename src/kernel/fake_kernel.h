@@ -202,6 +202,7 @@ class FakeKernel {
   void remove_area(const FakeArea& area);  // from the kernel's lists; its memory stays mapped
   Addr add_task(u32 pid);                  // off the CPU, its stack pointer half way up
   Addr add_thread(Addr leader, u32 pid);
+  void exit_task(Addr task);  // off the list, its links poisoned
   Addr stack_of(Addr task) const { return Addr{value(task, "task_struct", "stack")}; }
   FakeArea stack_area_of(Addr task) const;
   // The task is this very process; its open file keeps `buffer`, which is what is given back.

@@ -227,6 +227,12 @@ Addr FakeKernel::add_task(u32 pid) {
   return task;
 }
 
+void FakeKernel::exit_task(Addr task) {
+  std::erase(tasks_, task);
+  relink_tasks();
+  for (u64 word = 0; word < 2; ++word) put_word(member(task, "task_struct", "tasks") + word * 8, 0xdead'0000'0000'0100);
+}
+
 Addr FakeKernel::add_thread(Addr leader, u32 pid) {
   Addr thread = add_task(pid);
   tasks_.pop_back();

@@ -7,7 +7,7 @@ namespace orphan {
 
 BlockIndex::BlockIndex(const Snapshot& snapshot, Range paged, std::span<const SortedWindow> sorted,
                        std::pmr::memory_resource* resource)
-    : snapshot_(snapshot), paged_(paged), top_(resource), leaves_(resource), sorted_(resource) {
+    : snapshot_(snapshot), paged_(paged), top_(resource), leaves_(resource), sorted_(resource), may_be_(kGranules, resource) {
   constexpr u64 kLeafBytes = u64{1} << (kPageShift + kLeafShift);
   top_.resize((paged.size_bytes + kLeafBytes - 1) / kLeafBytes);
   for (const SortedWindow& window : sorted) {
@@ -26,11 +26,24 @@ BlockIndex::BlockIndex(const Snapshot& snapshot, Range paged, std::span<const So
   lowest_ = ~u64{0};
   for (Sorted& window : sorted_) {
     std::ranges::sort(window.spans, {}, [&](u32 i) { return snapshot.spans[i].start; });
-    if (!window.spans.empty()) lowest_ = std::min(lowest_, snapshot.spans[window.spans.front()].start.value);
+    // A window is as large as what is in it.
+    Range used{window.range.start, 0};
+    if (!window.spans.empty()) {
+      const Span& last = snapshot.spans[window.spans.back()];
+      used.start = snapshot.spans[window.spans.front()].start;
+      used.size_bytes = last.start - used.start + snapshot.size_bytes(last);
+    }
+    window.range = used;
+    for (u32 i : window.spans) admit({snapshot.spans[i].start, snapshot.size_bytes(snapshot.spans[i])});
   }
-  if (snapshot.page_descriptors.range.size_bytes != 0) {
-    lowest_ = std::min(lowest_, snapshot.page_descriptors.range.start.value);
-  }
+  admit(snapshot.page_descriptors.range);
+}
+
+void BlockIndex::admit(Range range) {
+  if (range.size_bytes == 0) return;
+  lowest_ = std::min(lowest_, range.start.value);
+  u64 last = std::min((range.end() - 1).value >> kGranuleShift, (range.start.value >> kGranuleShift) + kGranules - 1);
+  for (u64 g = range.start.value >> kGranuleShift; g <= last; ++g) may_be_[g & (kGranules - 1)] = 1;
 }
 
 void BlockIndex::add_paged(u32 index) {

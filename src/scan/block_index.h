@@ -5,6 +5,7 @@
 // entry a page: page -> span, then the slot by arithmetic. A *sorted* window (vmalloc space, per-CPU cookies), sparse and
 // with few blocks, is searched by bisection.
 #pragma once
+#include <array>
 #include <memory>
 #include <optional>
 
@@ -30,13 +31,18 @@ class BlockIndex {
   std::optional<BlockRef> find(u64 word) const {
     u64 offset = word - paged_.start.value;
     if (offset < paged_.size_bytes) return find_paged(Addr{word}, offset);
-    if (word < lowest_) return std::nullopt;
+    if (word < lowest_ || !may_be_[granule(word)]) return std::nullopt;
     return find_elsewhere(Addr{word});
   }
 
  private:
   static constexpr u64 kPageShift = 12;
   static constexpr u64 kLeafShift = 9;  // pages in a leaf: 2 MiB
+
+  // Most words are no addresses of blocks: a table of the gigabytes that have any, folded to 64 Ki entries, shows it.
+  static constexpr u64 kGranuleShift = 30;
+  static constexpr u64 kGranules = 1 << 16;
+  static u64 granule(u64 word) { return word >> kGranuleShift & (kGranules - 1); }
 
   struct Leaf {
     u32 span_plus_one[1 << kLeafShift];
@@ -73,6 +79,7 @@ class BlockIndex {
   std::optional<u32> last_before(const Sorted& window, Addr at) const;
   std::optional<BlockRef> find_by_descriptor(Addr at) const;
   void add_paged(u32 index);
+  void admit(Range range);
 
   const Snapshot& snapshot_;
   Range paged_;
@@ -80,6 +87,7 @@ class BlockIndex {
   std::pmr::vector<u32> top_;  // leaf number + 1
   std::pmr::vector<Leaf> leaves_;
   std::pmr::vector<Sorted> sorted_;
+  std::pmr::vector<u8> may_be_;  // by granule: a block outside of the paged window or a descriptor may be there
 };
 
 }  // namespace orphan

@@ -101,7 +101,7 @@ TEST(BlockIndex, InAnExactWindowOnlyTheStartRefers_WithAnyOfTheTwoLowFlagBits) {
 TEST(BlockIndex, AnAliasStandsForTheBlockBehindIt_InteriorAddressesToo) {
   FakeHeap heap;
   heap.add_block(kCookies + 0x100, 64, span_flag::kReplicated);
-  heap.snapshot.add_alias(kLinear + 8 * kPage, kPage, kCookies);        // paged
+  heap.snapshot.add_alias(kLinear + 8 * kPage, kPage, kCookies);       // paged
   heap.snapshot.add_alias(kVmalloc + 8 * kPage, 2 * kPage, kCookies);  // sorted
   BlockIndex index = heap.index();
   for (Addr copy : {kLinear + 8 * kPage, kVmalloc + 8 * kPage}) {
@@ -116,7 +116,7 @@ TEST(BlockIndex, AnAliasStandsForTheBlockBehindIt_InteriorAddressesToo) {
 TEST(BlockIndex, AliasesOfAliasesLeadNowhere) {
   FakeHeap heap;
   heap.add_block(kVmalloc, kPage);
-  heap.snapshot.add_alias(kVmalloc + 8 * kPage, kPage, kVmalloc + 8 * kPage);   // of itself
+  heap.snapshot.add_alias(kVmalloc + 8 * kPage, kPage, kVmalloc + 8 * kPage);    // of itself
   heap.snapshot.add_alias(kVmalloc + 16 * kPage, kPage, kVmalloc + 24 * kPage);  // of one another
   heap.snapshot.add_alias(kVmalloc + 24 * kPage, kPage, kVmalloc + 16 * kPage);
   BlockIndex index = heap.index();

@@ -19,11 +19,12 @@ class Marker {
         memory_(memory),
         options_(options),
         result_(options.resource),
+        white_(options.resource),
         pending_(options.resource),
         pending_spans_(options.resource),
         buffer_(kReadBytes, options.resource),
         skip_(options.resource) {
-    result_.reached.resize(snapshot.live.size());
+    white_ = snapshot.live;
     pending_.resize(snapshot.live.size());
     pending_spans_.resize(snapshot.spans.size());
   }
@@ -32,9 +33,9 @@ class Marker {
     reach_root_spans();
     for (BlockRef block : snapshot_.root_blocks) reach(block, Forwarding::No);
     for (u64 word : snapshot_.root_words) refer(word);
-    auto& structs = result_.root_count[static_cast<std::size_t>(RootKind::PageStructs)];
+    auto& structs = result_.root_count[static_cast<std::size_t>(RootKind::SingleWords)];
     structs += snapshot_.root_words.size();
-    result_.root_bytes[static_cast<std::size_t>(RootKind::PageStructs)] += snapshot_.root_words.size() * 8;
+    result_.root_bytes[static_cast<std::size_t>(RootKind::SingleWords)] += snapshot_.root_words.size() * 8;
     for (const Root& root : snapshot_.roots) {
       if (stopped()) return std::move(result_);
       result_.root_count[static_cast<std::size_t>(root.kind)] += 1;
@@ -42,6 +43,8 @@ class Marker {
       TRY(scan_range(root.range));
     }
     TRY(drain());
+    result_.reached = snapshot_.live;
+    result_.reached.subtract(white_);
     return std::move(result_);
   }
 
@@ -55,7 +58,7 @@ class Marker {
     for (u32 i = 0; i < snapshot_.spans.size(); ++i) {
       const Span& span = snapshot_.spans[i];
       if (!span.has(span_flag::kRoot) || span.has(span_flag::kAlias)) continue;
-      snapshot_.live.for_each(span.first_slot, span.slots, [&](u64 slot) { reach({i, slot}); });
+      snapshot_.live.for_each(span.first_slot, span.slots, [&](u64 slot) { reach({i, slot}, Forwarding::No); });
     }
   }
 
@@ -65,11 +68,10 @@ class Marker {
   }
 
   void reach(BlockRef block, Forwarding forwarding = Forwarding::Yes) {
-    if (!snapshot_.live.test(block.slot)) return;
     const Span& span = snapshot_.spans[block.span];
-    if (forwarding == Forwarding::Yes && span.has(span_flag::kForwards)) [[unlikely]]
+    if (forwarding == Forwarding::Yes && span.has(span_flag::kForwards) && snapshot_.live.test(block.slot)) [[unlikely]]
       forward(block.slot);
-    if (!result_.reached.set_if_clear(block.slot)) return;
+    if (!white_.clear_if_set(block.slot)) return;
     if (span.has(span_flag::kNoScan)) return;
     pending_.set(block.slot);
     pending_spans_.set(block.span);
@@ -84,6 +86,13 @@ class Marker {
     const std::byte* at = bytes.data();
     const std::byte* end = at + bytes.size() / 8 * 8;
     result_.words += bytes.size() / 8;
+    // Much of memory is zero: that is seen four words at a time.
+    for (; end - at >= 32; at += 32) {
+      u64 words[4];
+      std::memcpy(words, at, sizeof words);
+      if ((words[0] | words[1] | words[2] | words[3]) == 0) continue;
+      for (u64 word : words) refer(word);
+    }
     for (; at != end; at += 8) refer(load_unchecked<u64>(at));
   }
 
@@ -179,6 +188,7 @@ class Marker {
   const Memory& memory_;
   const MarkOptions& options_;
   MarkResult result_;
+  BitVector white_;  // live and not reached yet
   BitVector pending_;
   BitVector pending_spans_;
   std::pmr::vector<std::byte> buffer_;

@@ -127,7 +127,7 @@ class SlowMarker {
 
   void run() {
     for (const PlainBlock& block : blocks_) {
-      if ((block.flags & span_flag::kRoot) != 0) reach(block, true);
+      if ((block.flags & span_flag::kRoot) != 0) reach(block, false);
     }
     for (BlockRef block : heap_.snapshot.root_blocks) reach(blocks_[block.slot], false);
     for (u64 word : heap_.snapshot.root_words) refer(word);

@@ -40,11 +40,11 @@ TEST(Mark, ChainsAreFollowedForwardsAndBackwards_WithinASlabAndBetweenSpans) {
   u64 area = heap.add_block(kVmalloc, 2 * kPage);
   auto at = [](u64 slot) { return kLinear + slot * 64; };
   heap.add_root_to(at(5));
-  heap.point(at(5) + 8, at(2) + 16);                          // backwards
-  heap.point(at(2) + 56, kLinear + 8 * kPage);                // to a later span
-  heap.point(kLinear + 9 * kPage - 8, kVmalloc + kPage);      // to another window
-  heap.point(kVmalloc + 2 * kPage - 8, at(7));                // and back
-  heap.point(at(1), at(3));                                   // from a block that nobody reaches
+  heap.point(at(5) + 8, at(2) + 16);                      // backwards
+  heap.point(at(2) + 56, kLinear + 8 * kPage);            // to a later span
+  heap.point(kLinear + 9 * kPage - 8, kVmalloc + kPage);  // to another window
+  heap.point(kVmalloc + 2 * kPage - 8, at(7));            // and back
+  heap.point(at(1), at(3));                               // from a block that nobody reaches
   MarkResult result = heap.mark();
   std::vector<u64> reached;
   result.reached.for_each(0, result.reached.size(), [&](u64 slot) { reached.push_back(slot); });
@@ -262,8 +262,8 @@ TEST(Mark, AWordFoundInPageDescriptorsKeepsABlockAlive) {
   heap.snapshot.root_words.push_back(kLinear.value + 63);
   MarkResult result = heap.mark();
   EXPECT_TRUE(result.reached.test(slot));
-  EXPECT_EQ(result.root_count[static_cast<std::size_t>(RootKind::PageStructs)], 1U);
-  EXPECT_EQ(result.root_bytes[static_cast<std::size_t>(RootKind::PageStructs)], 8U);
+  EXPECT_EQ(result.root_count[static_cast<std::size_t>(RootKind::SingleWords)], 1U);
+  EXPECT_EQ(result.root_bytes[static_cast<std::size_t>(RootKind::SingleWords)], 8U);
 }
 
 TEST(Mark, WordsAreTakenAtMultiplesOfEight_WhereverTheRootBegins) {

@@ -10,7 +10,7 @@ const char* to_string(RootKind kind) {
     case RootKind::PerCpuStatic: return "static per-CPU areas";
     case RootKind::Modules: return "modules";
     case RootKind::Stacks: return "task stacks";
-    case RootKind::PageStructs: return "page descriptors";
+    case RootKind::SingleWords: return "single words";
   }
   bug("no such kind of root");
 }

@@ -25,7 +25,7 @@ struct Shape {
 // How a span is treated; a sum of these.
 namespace span_flag {
 inline constexpr u8 kNoScan = 1;      // references to it count, its contents are not read
-inline constexpr u8 kRoot = 2;        // all its live slots count as reached from the start
+inline constexpr u8 kRoot = 2;        // all its live slots are reached from the start, without being passed on
 inline constexpr u8 kFiltered = 4;    // ask the ContentFilter which of its words do not own what they point to
 inline constexpr u8 kReplicated = 8;  // its contents stand at `start + offset` for each of the snapshot's copy offsets
 inline constexpr u8 kByPage = 16;     // a pointer to the descriptor of its page refers to it
@@ -51,7 +51,7 @@ enum class RootKind : u8 {
   PerCpuStatic,  // static per-CPU variables, every CPU's copy
   Modules,       // data of modules
   Stacks,        // live tasks' stacks
-  PageStructs,   // pointers in the descriptors of pages in use
+  SingleWords,   // pointers in the descriptors of pages in use, and in stacks of kernel threads
 };
 inline constexpr std::size_t kRootKinds = 6;
 const char* to_string(RootKind kind);

@@ -87,11 +87,11 @@ CASES = (
                            "quick --format json; s=$?; echo 0 >/proc/sys/kernel/kptr_restrict; exit $s",
          LEAKS, json={"interrupted": False}),
     Case("no-slabinfo", "mount --bind /dev/null /proc/slabinfo; quick --format json", LEAKS, json={"self_test": None}),
-    Case("no-sysfs-names", "mount -t tmpfs none /sys/kernel/slab; quick --format json", LEAKS, json={"settled": True}),
+    Case("no-sysfs-names", "mount -t tmpfs none /sys/kernel/slab; quick --format json", LEAKS, json={"interrupted": False}),
     # Where the report goes.
     Case("file", in_place("size=1m", "quick --format json --output /tmp/place/report; "
                           "s=$?; cp /tmp/place/report report; (exit $s)"), LEAKS,
-         json={"settled": True}, file="report", left="report"),
+         json={"interrupted": False}, file="report", left="report"),
     Case("full-disk", in_place("size=8k", "quick --format json --output /tmp/place/report"), COULD_NOT_LOOK,
          (*FAILED_OUTPUT, "/tmp/place/report", "No space left", "make room"), left=""),
     Case("full-disk-old-report", in_place("size=8k", "echo '{\"old\": 1}' >/tmp/place/report; "
@@ -106,7 +106,7 @@ CASES = (
     Case("directory", "quick --output /tmp/place", COULD_NOT_LOOK, (*FAILED_OUTPUT, "/tmp/place", "Is a directory")),
     Case("full-stdout", "quick >/dev/full", COULD_NOT_LOOK, (*FAILED_OUTPUT, "standard output", "No space left")),
     Case("closed-stdout", "quick >&-", COULD_NOT_LOOK, ("cannot write the report", "standard output")),
-    Case("closed-stderr", "quick --format json 2>&-", LEAKS, json={"settled": True}),
+    Case("closed-stderr", "quick --format json 2>&-", LEAKS, json={"interrupted": False}),
     Case("nobody-reads", "( quick --format json; echo $? >/tmp/status ) | true; exit $(cat /tmp/status)", COULD_NOT_LOOK,
          (*FAILED_OUTPUT, "standard output")),
     # Signals. The first pass ends after about a second.
@@ -122,7 +122,7 @@ CASES = (
                           ">/tmp/pipe; s=$?; kill $!; exit $s", KILLED),
     # Lockdown can be raised but not lowered: these come last.
     Case("lockdown-integrity", "echo integrity >/sys/kernel/security/lockdown; quick --format json", LEAKS,
-         json={"settled": True}),
+         json={"interrupted": False}),
     Case("lockdown-confidentiality", "echo confidentiality >/sys/kernel/security/lockdown; orphan-static scan",
          COULD_NOT_LOOK, ("/proc/kcore", "lockdown=confidentiality", "boot it with")),
     Case("lockdown-without-securityfs", "umount /sys/kernel/security; orphan-static scan", COULD_NOT_LOOK,

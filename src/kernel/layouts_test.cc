@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/layouts.h"
+
+#include <gtest/gtest.h>
+
+#include "kernel/fake_btf.h"
+
+namespace orphan::kernel {
+namespace {
+
+class LayoutsTest : public testing::TestWithParam<FakeVersion> {
+ protected:
+  FakeTypes types_ = FakeTypes::of(GetParam());
+  std::string missing() {
+    auto layouts = Layouts::resolve(types_.load());
+    return layouts ? "" : layouts.error().text();
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Versions, LayoutsTest, testing::ValuesIn(kVersions),
+                         [](const auto& tested) { return tested.param.name; });
+
+TEST_P(LayoutsTest, OffsetsAreThoseOfTheTypes) {
+  auto resolved = Layouts::resolve(types_.load());
+  ASSERT_TRUE(resolved) << resolved.error().text();
+  const Layouts& l = *resolved;
+  auto offset = [&](std::string_view type, std::string_view path) { return types_.member(type, path).offset_bytes; };
+  EXPECT_EQ(l.page.size_bytes, types_.size("page"));
+  EXPECT_EQ(l.page.private_data, offset("page", "private"));
+  EXPECT_EQ(l.page.lru, offset("page", "lru"));
+  EXPECT_EQ(l.slab.slab_cache, offset("slab", "slab_cache"));
+  EXPECT_EQ(l.slab.objects.bit_offset, 0);
+  EXPECT_EQ(l.slab.objects.bit_size, 15);
+  EXPECT_EQ(l.cache.red_left_pad, offset("kmem_cache", "red_left_pad"));
+  EXPECT_EQ(l.cache.random.has_value(), GetParam().is_hardened);
+  EXPECT_EQ(l.vmalloc.vm_caller, offset("vm_struct", "caller"));
+  EXPECT_EQ(l.task.sp, offset("task_struct", "thread.sp"));
+  EXPECT_EQ(l.task.fpu, offset("task_struct", "thread.fpu.__fpstate"));
+  EXPECT_EQ(l.percpu.nr_pages, offset("pcpu_chunk", "nr_pages"));
+  EXPECT_EQ(l.module.list, offset("module", "list"));
+}
+
+TEST_P(LayoutsTest, FeaturesAreToldByTheirMembers) {
+  auto l = Layouts::resolve(types_.load());
+  ASSERT_TRUE(l);
+  bool is_typed = GetParam().is_typed;
+  EXPECT_EQ(l->page.typed(), is_typed);
+  EXPECT_EQ(l->page.bit_slab.has_value(), !is_typed);
+  EXPECT_EQ(l->page.type_large_kmalloc.has_value(), GetParam().has_kmalloc);
+  EXPECT_EQ(l->vmalloc.node_busy_list.has_value(), is_typed);
+  EXPECT_EQ(l->module.mem.has_value(), is_typed);
+  EXPECT_EQ(l->module.core.has_value(), !is_typed);
+  EXPECT_EQ(l->cache.no_leak_trace.has_value(), is_typed);
+  EXPECT_EQ(l->sysctl->table_size.has_value(), is_typed);
+  EXPECT_TRUE(l->cpu_slab.has_value());
+}
+
+TEST_P(LayoutsTest, WhatIsReadOfAStructHoldsAllThatIsTakenFromIt) {
+  auto resolved = Layouts::resolve(types_.load());
+  ASSERT_TRUE(resolved);
+  const Layouts& l = *resolved;
+  for (Offset at : {l.cache.flags, l.cache.offset, l.cache.red_left_pad, l.cache.name, l.cache.list, l.cache.refcount,
+                    l.cache.random.value_or(0)}) {
+    EXPECT_LE(at + 8, l.cache.read_bytes);
+  }
+  for (Offset at : {l.task.stack, l.task.on_cpu, l.task.tasks, l.task.mm, l.task.pid, l.task.files, l.task.signal,
+                    l.task.thread_node, l.task.sp}) {
+    EXPECT_LE(at + 8, l.task.read_bytes);
+  }
+  EXPECT_LE(l.module.name + 56, l.module.read_bytes);
+  EXPECT_LE(l.module.kallsyms + 8, l.module.read_bytes);
+}
+
+TEST_P(LayoutsTest, AMissingMemberIsNamedInTheError) {
+  const FakeTypes whole = types_;
+  for (const char* what : {"page.flags", "page.mapping", "page.page_type", "page._refcount", "slab.freelist", "slab.inuse",
+                           "kmem_cache.offset", "kmem_cache.list", "kmem_cache_cpu.tid", "vmap_area.va_end", "vm_struct.caller",
+                           "pcpu_chunk.bound_map", "task_struct.signal", "thread_struct.sp", "signal_struct.thread_head",
+                           "mm_struct.start_stack", "fdtable.fd", "file.private_data", "module.name", "mod_kallsyms.strtab"}) {
+    types_ = whole;
+    EXPECT_EQ(missing(), "");
+    types_.remove(what);
+    std::string text = missing();
+    std::string_view member = std::string_view(what).substr(std::string_view(what).find('.') + 1);
+    EXPECT_NE(text.find(member), std::string::npos) << what << ": " << text;
+    EXPECT_NE(text.find("not known to this version"), std::string::npos) << what << ": " << text;
+  }
+}
+
+TEST_P(LayoutsTest, AMissingTypeOrEnumeratorIsNamedInTheError) {
+  const FakeTypes whole = types_;
+  for (const char* what : {"vmap_area", "pcpu_chunk", "kmem_cache_cpu", "mod_kallsyms", "pageflags.PG_head", "pageflags.PG_lru"}) {
+    types_ = whole;
+    types_.remove(what);
+    std::string_view name(what);
+    EXPECT_NE(missing().find(name.substr(name.find('.') + 1)), std::string::npos) << what << ": " << missing();
+  }
+}
+
+TEST_P(LayoutsTest, WhatMayBeMissingMay) {
+  for (const char* what : {"page.memcg_data", "vm_stack", "napi_alloc_cache", "irq_stack", "exception_stacks", "ctl_table_header",
+                           "kfree_rcu_cpu", "inactive_task_frame", "entry_stack_page"}) {
+    types_.remove(what);
+    EXPECT_EQ(missing(), "") << what;
+  }
+}
+
+TEST_P(LayoutsTest, AKernelThatKeepsFreeObjectsInSheavesIsRefused) {
+  types_.add("struct slab_sheaf 32\n  u64 size 24\n");
+  auto layouts = Layouts::resolve(types_.load());
+  ASSERT_FALSE(layouts);
+  EXPECT_EQ(layouts.error().code(), ErrorCode::Unsupported);
+  EXPECT_NE(layouts.error().text().find("sheaves"), std::string::npos);
+}
+
+TEST_P(LayoutsTest, AKernelWithoutPerCpuSlabsHasNone) {
+  types_.remove("kmem_cache.cpu_slab");
+  types_.remove("kmem_cache_cpu");
+  auto layouts = Layouts::resolve(types_.load());
+  ASSERT_TRUE(layouts);
+  EXPECT_FALSE(layouts->cpu_slab.has_value());
+}
+
+TEST(Layouts, TheOrderOfACompoundPageStandsWhereTheKernelKeepsIt) {
+  FakeTypes old = FakeTypes::of(kLike6_1);
+  EXPECT_EQ(Layouts::resolve(old.load())->page.compound_order, 17U);
+  old.remove("page.compound_order");
+  old.add("struct folio 128\n  u64 flags 0\n  u8 _folio_order 81\n");
+  EXPECT_EQ(Layouts::resolve(old.load())->page.compound_order, 17U);
+  EXPECT_EQ(Layouts::resolve(FakeTypes::of(kLike6_12).load())->page.compound_order, 0U);
+}
+
+TEST(Layouts, BeforeStructSlabItsMembersStoodInStructPage) {
+  FakeTypes types = FakeTypes::of(kLike6_1);
+  types.remove("slab");
+  types.add(R"(
+struct page 64
+  u64 flags 0
+  .page_lru - 8
+  .page_head - 8
+  ptr next 8
+  ptr slab_cache 24
+  ptr freelist 32
+  u64 counters 40
+  u32 inuse 40:0:16
+  u32 objects 40:16:15
+  u32 frozen 40:31:1
+  u32 page_type 48
+  u32 _refcount 52
+)");
+  auto layouts = Layouts::resolve(types.load());
+  ASSERT_TRUE(layouts) << layouts.error().text();
+  EXPECT_EQ(layouts->slab.slab_cache, 24U);
+  EXPECT_EQ(layouts->slab.frozen.bit_size, 1);
+}
+
+}  // namespace
+}  // namespace orphan::kernel
