@@ -3,6 +3,7 @@
 #include "cli/scan.h"
 
 #include <fmt/format.h>
+#include <sys/prctl.h>
 
 #include <algorithm>
 
@@ -59,6 +60,9 @@ std::string why_not(const Error& error) {
 
 int run_scan(const ScanCommand& command) {
   catch_interrupts();
+  // While the kernel gathers pages of a process into a huge one, the copy looks like memory of its own, and is full of the
+  // addresses that we hold.
+  ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   auto progress = std::make_unique<Progress>();
   Result<Report> report = look(command, *progress);
   progress.reset();

@@ -95,6 +95,7 @@ class Confirmation::Pass {
               .object_bytes = shape.object_bytes,
               .is_replicated = span.has(span_flag::kReplicated),
               .was_judged = !span.has(span_flag::kRoot),
+              .first_slot = span.first_slot,
               .first_bit = state_.candidates_.size(),
               .first_checksum = state_.checksums_.size()};
     const Kept* before = find(kept);
@@ -158,6 +159,19 @@ class Confirmation::Pass {
   std::vector<u32> checksums_;
   std::vector<u32> by_start_;
 };
+
+BitVector Confirmation::candidates(u64 slots) const {
+  BitVector result;
+  result.resize(slots);
+  for (const Kept& kept : kept_) {
+    candidates_.for_each(kept.first_bit, kept.bits, [&](u64 bit) { result.set(kept.first_slot + (bit - kept.first_bit)); });
+  }
+  return result;
+}
+
+void Confirmation::drop(const BitVector& spared) {
+  erase([&](const Kept& kept, u64 bit, u32) { return kept.was_judged && spared.test(kept.first_slot + (bit - kept.first_bit)); });
+}
 
 Result<void> Confirmation::add_pass(const Snapshot& snapshot, const BitVector& unreferenced, const Memory& memory) {
   undecided_ = 0;

@@ -21,6 +21,16 @@ class Confirmation {
   // in this pass (it could not be judged) keeps the candidates that it had.
   Result<void> add_pass(const Snapshot& snapshot, const BitVector& unreferenced, const Memory& memory);
 
+  // Drops the candidates for which is_gone(candidate) is true.
+  template <typename F>
+  void drop_if(F&& is_gone) {
+    erase([&](const Kept& kept, u64 bit, u32 checksum) { return kept.judged >= 2 && is_gone(candidate(kept, bit, checksum)); });
+  }
+  // Drops the last pass's candidates that are in `spared` (bits of that pass's slots), but for those that it did not judge.
+  void drop(const BitVector& spared);
+  // Sets the bit of each candidate of the last pass, whose snapshot had so many slots.
+  BitVector candidates(u64 slots) const;
+
   u32 passes() const { return passes_; }
   u64 count() const { return count_; }
   // Whether the last pass changed nothing, and every candidate has been judged twice.
@@ -44,8 +54,7 @@ class Confirmation {
       candidates_.for_each(kept.first_bit, kept.bits, [&](u64 bit) {
         u32 checksum = checksums_[n++];
         if (kept.judged < 2) return;
-        f(Candidate{kept.start + (bit - kept.first_bit) * kept.stride_bytes, kept.object_bytes, kept.owner, checksum,
-                    kept.is_replicated, kept.was_judged});
+        f(candidate(kept, bit, checksum));
       });
     }
   }
@@ -60,6 +69,7 @@ class Confirmation {
     bool is_replicated = false;
     bool was_judged = true;  // in the last pass
     u32 judged = 0;          // passes that judged it; 0: none yet, it has no candidates but may get some
+    u64 first_slot = 0;      // in the last snapshot
     u64 first_bit = 0;       // in candidates_
     u64 first_checksum = 0;  // in checksums_
 
@@ -67,6 +77,34 @@ class Confirmation {
       return start == other.start && slots == other.slots && stride_bytes == other.stride_bytes && owner == other.owner;
     }
   };
+
+  static Candidate candidate(const Kept& kept, u64 bit, u32 checksum) {
+    return {kept.start + (bit - kept.first_bit) * kept.stride_bytes,
+            kept.object_bytes,
+            kept.owner,
+            checksum,
+            kept.is_replicated,
+            kept.was_judged};
+  }
+  // Drops the candidates for which is_dropped(kept, bit, checksum) is true.
+  template <typename F>
+  void erase(F&& is_dropped) {
+    std::vector<u32> left;
+    u64 n = 0;
+    for (Kept& kept : kept_) {
+      u64 first = left.size();
+      candidates_.for_each(kept.first_bit, kept.bits, [&](u64 bit) {
+        u32 checksum = checksums_[n++];
+        if (is_dropped(kept, bit, checksum))
+          candidates_.clear(bit);
+        else
+          left.push_back(checksum);
+      });
+      kept.first_checksum = first;
+    }
+    checksums_ = std::move(left);
+    count_ = checksums_.size();
+  }
 
   class Pass;
 

@@ -46,8 +46,8 @@ TEST_F(BtfTest, MembersAreFoundByPath_ThroughAnonymousOnesToo) {
     const char* path;
     u32 offset, size;
   };
-  for (const Case& c : {Case{"bytes", 0, 3}, Case{"pair", 8, 16}, Case{"pair.second", 16, 4}, Case{"last.first", 40, 8},
-                        Case{"last", 40, 16}}) {
+  for (const Case& c :
+       {Case{"bytes", 0, 3}, Case{"pair", 8, 16}, Case{"pair.second", 16, 4}, Case{"last.first", 40, 8}, Case{"last", 40, 16}}) {
     auto member = btf.member("outer", c.path);
     ASSERT_TRUE(member.has_value()) << c.path;
     EXPECT_EQ(member->offset_bytes, c.offset) << c.path;
@@ -66,7 +66,8 @@ TEST_F(BtfTest, ABitFieldTellsItsBits) {
 
 TEST_F(BtfTest, WhatIsNotThereIsNotFound) {
   Btf btf = FakeTypes(kTypes).load();
-  for (const char* path : {"", "nothing", "pair.nothing", "pair.", ".pair", "pair..second", "bytes.first", "hidden", "last.first.x"}) {
+  for (const char* path :
+       {"", "nothing", "pair.nothing", "pair.", ".pair", "pair..second", "bytes.first", "hidden", "last.first.x"}) {
     EXPECT_FALSE(btf.member("outer", path).has_value()) << path;
   }
   EXPECT_FALSE(btf.member("colour", "RED").has_value());

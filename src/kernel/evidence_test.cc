@@ -87,7 +87,8 @@ class TypeOfCacheTest : public testing::Test {
  protected:
   TypeOfCacheTest() {
     std::filesystem::create_directories(folder_);
-    FakeTypes types("struct ext4_inode 1000\n  u64 first 0\nstruct buffer_head 104\n  u64 first 0\nstruct mm_struct 900\n  u64 first 0\n");
+    FakeTypes types(
+        "struct ext4_inode 1000\n  u64 first 0\nstruct buffer_head 104\n  u64 first 0\nstruct mm_struct 900\n  u64 first 0\n");
     types.write(folder_ + "/vmlinux");
     FakeTypes("struct leaky_thing 72\n  u64 first 0\n").write(folder_ + "/leaky", folder_ + "/vmlinux");
     std::ofstream(folder_ + "/broken") << "not BTF";

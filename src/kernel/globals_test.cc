@@ -13,10 +13,11 @@ namespace {
 
 // Symbols that no kernel is read without, and some that may be missing.
 const std::vector<std::string> kNeeded{
-    "page_offset_base", "vmalloc_base",   "vmemmap_base",        "init_top_pgt",     "_text",      "_etext",
-    "__start_rodata",   "__end_rodata",   "slab_caches",         "pcpu_chunk_lists", "pcpu_nr_slots", "pcpu_base_addr",
-    "pcpu_unit_size",   "pcpu_reserved_chunk", "__per_cpu_offset", "nr_cpu_ids",     "__per_cpu_start", "__per_cpu_end",
-    "init_task",        "modules",        "vmap_area_list"};
+    "page_offset_base", "vmalloc_base",    "vmemmap_base",   "init_top_pgt",        "_text",
+    "_etext",           "__start_rodata",  "__end_rodata",   "slab_caches",         "pcpu_chunk_lists",
+    "pcpu_nr_slots",    "pcpu_base_addr",  "pcpu_unit_size", "pcpu_reserved_chunk", "__per_cpu_offset",
+    "nr_cpu_ids",       "__per_cpu_start", "__per_cpu_end",  "init_task",           "modules",
+    "vmap_area_list"};
 const std::vector<std::string> kWanted{"__cpu_possible_mask", "napi_alloc_cache", "irq_stack_backing_store", "init_stack"};
 
 Symbols symbols_without(std::string_view missing) {

@@ -9,17 +9,25 @@
 namespace orphan::kernel {
 namespace {
 
-// A kernel with something of everything.
+// A kernel with something of everything, and with objects that are held by one pointer each, from all kinds of memory.
 class HostileTest : public testing::TestWithParam<FakeVersion> {
  protected:
   HostileTest() {
     kernel_.make_cpu_slab(kernel_.kmalloc(64), 0);
     kernel_.make_ours(kernel_.add_task(7));
-    kernel_.add_thread(kernel_.add_task(8), 9);
-    kernel_.add_area(2);
-    kernel_.add_percpu_far(64);
-    kernel_.add_large_kmalloc(1);
-    kernel_.add_module("leaky");
+    Addr task = kernel_.add_task(8), thread = kernel_.add_thread(task, 9);
+    FakeArea area = kernel_.add_area(2);
+    Addr near = kernel_.add_percpu(64), far = kernel_.add_percpu_far(64);
+    Addr block = kernel_.page(kernel_.add_large_kmalloc(1)), page = kernel_.page(kernel_.add_plain_pages());
+    Addr data = kernel_.add_module("leaky").data.start;
+    for (Addr held : {area.start, near, far, block}) kernel_.add_root_to(held);
+    for (Addr holder :
+         {kernel_.stack_of(task) + 3 * kPageBytes, kernel_.stack_of(thread) + 3 * kPageBytes, area.start + kPageBytes,
+          near + kernel_.cpu_offset(1), far + kernel_.cpu_offset(0), block + kPageBytes, page + 64, data + 64,
+          kernel_.percpu_variable(0x100) + kernel_.cpu_offset(1), *kernel_.globals.init_stack + 3 * kPageBytes}) {
+      kernel_.point(holder, kernel_.kmalloc(128));
+    }
+    kernel_.put(kernel_.descriptor(kernel_.add_plain_pages()), "page", "private", kernel_.kmalloc(128));
   }
   FakeKernel kernel_{GetParam()};
 };
@@ -118,12 +126,12 @@ TEST_P(HostileTest, AnyWordOfTheAllocatorsRecordsMayBeWrong) {
     u32 size_bytes;
   };
   const FakeTypes& types = kernel_.types();
-  for (const Record& record : {Record{area.area, types.size("vmap_area")}, Record{area.vm, types.size("vm_struct")},
-                               Record{kernel_.far_chunk(), types.size("pcpu_chunk")},
-                               Record{kernel_.first_chunk(), types.size("pcpu_chunk")},
-                               Record{kernel_.cache(3).address, types.size("kmem_cache")}, Record{task, types.size("task_struct")},
-                               Record{kernel_.slab_descriptor(task), types.size("page")},
-                               Record{kernel_.cpu_state(3, 0), types.size("kmem_cache_cpu")}}) {
+  for (const Record& record :
+       {Record{area.area, types.size("vmap_area")}, Record{area.vm, types.size("vm_struct")},
+        Record{kernel_.far_chunk(), types.size("pcpu_chunk")}, Record{kernel_.first_chunk(), types.size("pcpu_chunk")},
+        Record{kernel_.cache(3).address, types.size("kmem_cache")}, Record{task, types.size("task_struct")},
+        Record{kernel_.slab_descriptor(task), types.size("page")},
+        Record{kernel_.cpu_state(3, 0), types.size("kmem_cache_cpu")}}) {
     for (u32 offset = 0; offset + 8 <= record.size_bytes; offset += 8) {
       Addr at = record.at + offset;
       u64 was = kernel_.word(at);

@@ -72,10 +72,26 @@ TEST_P(LayoutsTest, WhatIsReadOfAStructHoldsAllThatIsTakenFromIt) {
 
 TEST_P(LayoutsTest, AMissingMemberIsNamedInTheError) {
   const FakeTypes whole = types_;
-  for (const char* what : {"page.flags", "page.mapping", "page.page_type", "page._refcount", "slab.freelist", "slab.inuse",
-                           "kmem_cache.offset", "kmem_cache.list", "kmem_cache_cpu.tid", "vmap_area.va_end", "vm_struct.caller",
-                           "pcpu_chunk.bound_map", "task_struct.signal", "thread_struct.sp", "signal_struct.thread_head",
-                           "mm_struct.start_stack", "fdtable.fd", "file.private_data", "module.name", "mod_kallsyms.strtab"}) {
+  for (const char* what : {"page.flags",
+                           "page.mapping",
+                           "page.page_type",
+                           "page._refcount",
+                           "slab.freelist",
+                           "slab.inuse",
+                           "kmem_cache.offset",
+                           "kmem_cache.list",
+                           "kmem_cache_cpu.tid",
+                           "vmap_area.va_end",
+                           "vm_struct.caller",
+                           "pcpu_chunk.bound_map",
+                           "task_struct.signal",
+                           "thread_struct.sp",
+                           "signal_struct.thread_head",
+                           "mm_struct.start_stack",
+                           "fdtable.fd",
+                           "file.private_data",
+                           "module.name",
+                           "mod_kallsyms.strtab"}) {
     types_ = whole;
     EXPECT_EQ(missing(), "");
     types_.remove(what);
@@ -88,7 +104,8 @@ TEST_P(LayoutsTest, AMissingMemberIsNamedInTheError) {
 
 TEST_P(LayoutsTest, AMissingTypeOrEnumeratorIsNamedInTheError) {
   const FakeTypes whole = types_;
-  for (const char* what : {"vmap_area", "pcpu_chunk", "kmem_cache_cpu", "mod_kallsyms", "pageflags.PG_head", "pageflags.PG_lru"}) {
+  for (const char* what :
+       {"vmap_area", "pcpu_chunk", "kmem_cache_cpu", "mod_kallsyms", "pageflags.PG_head", "pageflags.PG_lru"}) {
     types_ = whole;
     types_.remove(what);
     std::string_view name(what);

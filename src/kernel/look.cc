@@ -292,7 +292,10 @@ class Builder {
   void add_sleeping(Range frames, const Task& task) {
     if (task.task == kthreadd_) return;
     std::vector<std::byte> bytes(frames.size_bytes);
-    if (!memory_.read(frames.start, bytes)) return;
+    if (!memory_.read(frames.start, bytes)) {
+      snapshot_.roots.push_back({frames, RootKind::Stacks});  // mark() reads what is left of it, and counts the rest
+      return;
+    }
     StackText text = kernel_.stack_text;
     if (!task.is_kernel_thread) text.kthread.reset();
     StackRoots roots;

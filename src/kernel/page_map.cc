@@ -78,15 +78,15 @@ class MapReader {
     if (is_buddy(type)) return count(PageClass::Free, block_pages(word(descriptor, page_.private_data), left));
     if (is_slab(flags, type)) return add_slab(frame, descriptor, left);
     if (is_large_kmalloc(type)) return add_compound(frame, descriptor, left);
-    if (half(descriptor, page_.refcount) == 0) return count(PageClass::Free, compound_pages(flags, descriptor, left));
-    if (is_other_type(type)) return count(PageClass::Typed, compound_pages(flags, descriptor, left));
-    add_words(descriptor, frame, compound_pages(flags, descriptor, left));
+    if (half(descriptor, page_.refcount) == 0) return count(PageClass::Free, compound_pages(descriptor, left));
+    if (is_other_type(type)) return count(PageClass::Typed, compound_pages(descriptor, left));
+    add_words(descriptor, frame, compound_pages(descriptor, left));
     if ((flags >> page_.bit_reserved & 1) != 0) {
       map_.reserved.set(frame);
       return count(PageClass::Reserved, 1);
     }
     bool user = (flags >> page_.bit_lru & 1) != 0 || word(descriptor, page_.mapping) != 0;
-    if (user) return count(PageClass::User, compound_pages(flags, descriptor, left));
+    if (user) return count(PageClass::User, compound_pages(descriptor, left));
     if ((flags >> page_.bit_head & 1) != 0) return add_compound(frame, descriptor, left);
     map_.plain.set(frame);
     return count(PageClass::Plain, 1);
@@ -108,23 +108,14 @@ class MapReader {
 
   u64 block_pages(u64 order, u64 left) const { return order > kMaxOrder ? 1 : std::min(u64{1} << order, left); }
 
-  u64 order_of(u64 flags, Bytes descriptor) const {
-    if ((flags >> page_.bit_head & 1) == 0 || !page_.compound_order) return 0;
-    // The next descriptor belongs to this page only if it says so: pages come and go while we read.
-    auto link = load<u64>(descriptor, page_.size_bytes + page_.compound_head);
-    auto order = load<u8>(descriptor, page_.size_bytes + *page_.compound_order);
-    if (!link || (*link & 1) == 0 || !order || *order > kMaxOrder) return 0;
-    return *order;
-  }
-  u64 compound_pages(u64 flags, Bytes descriptor, u64 left) const {
-    return std::min(u64{1} << order_of(flags, descriptor), left);
-  }
+  u64 order_of(Bytes descriptor) const { return compound_order(descriptor, page_); }
+  u64 compound_pages(Bytes descriptor, u64 left) const { return std::min(u64{1} << order_of(descriptor), left); }
 
   u64 add_slab(u64 frame, Bytes descriptor, u64 left) {
     auto slab = decode_slab(descriptor, page_, slab_);
     if (!slab) return count(PageClass::Tail, 1);
     slab->frame = frame;
-    slab->order = static_cast<u8>(order_of(word(descriptor, page_.flags), descriptor));
+    slab->order = static_cast<u8>(order_of(descriptor));
     map_.slabs.push_back(*slab);
     // The vector of cgroup pointers, flag bits in its lowest bits, hangs on the descriptor alone.
     if (slab_.extensions) add_word(word(descriptor, *slab_.extensions) & ~u64{7});
@@ -132,10 +123,9 @@ class MapReader {
   }
 
   u64 add_compound(u64 frame, Bytes descriptor, u64 left) {
-    u64 flags = word(descriptor, page_.flags);
-    map_.compounds.push_back({frame, static_cast<u8>(order_of(flags, descriptor))});
-    if (half(descriptor, page_.refcount) == 0) add_words(descriptor, frame, compound_pages(flags, descriptor, left));
-    return count(PageClass::Compound, compound_pages(flags, descriptor, left));
+    map_.compounds.push_back({frame, static_cast<u8>(order_of(descriptor))});
+    if (half(descriptor, page_.refcount) == 0) add_words(descriptor, frame, compound_pages(descriptor, left));
+    return count(PageClass::Compound, compound_pages(descriptor, left));
   }
 
   // The words that hold pointers, less those to the page itself: a stale freelist of an earlier life as a slab.
@@ -172,6 +162,16 @@ class MapReader {
 };
 
 }  // namespace
+
+u64 compound_order(Bytes descriptors, const PageLayout& page) {
+  auto flags = load<u64>(descriptors, page.flags);
+  if (!flags || (*flags >> page.bit_head & 1) == 0 || !page.compound_order) return 0;
+  // The next descriptor belongs to this page only if it says so: pages come and go while we read.
+  auto link = load<u64>(descriptors, page.size_bytes + page.compound_head);
+  auto order = load<u8>(descriptors, page.size_bytes + *page.compound_order);
+  if (!link || (*link & 1) == 0 || !order || *order > kMaxOrder) return 0;
+  return *order;
+}
 
 void FrameBits::clear_range(u64 frame, u64 count) {
   for (u64 f = frame; f < frame + count; ++f) {

@@ -66,6 +66,9 @@ struct PageMap {
 Result<PageMap> read_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
                               const std::function<bool()>& keep_going);
 
+// The order of the compound page whose descriptor stands first, the next one behind it; 0 when it is none.
+u64 compound_order(Bytes descriptors, const PageLayout& page);
+
 // Decodes a slab's descriptor; nothing when the bytes are not those of a slab any more.
 std::optional<SlabPage> decode_slab(Bytes descriptor, const PageLayout& page, const SlabLayout& slab);
 

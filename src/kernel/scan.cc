@@ -14,6 +14,7 @@
 #include "detector/confirm.h"
 #include "kernel/evidence.h"
 #include "kernel/phase_clock.h"
+#include "kernel/recheck.h"
 #include "kernel/self_test.h"
 #include "kernel/suppressions.h"
 #include "scan/mark.h"
@@ -25,7 +26,10 @@ constexpr u64 kContentsKept = 64;     // bytes of a leaked object that the repor
 constexpr u64 kEvidenceBytes = 4096;  // of an object that are searched
 constexpr u64 kEvidenceObjects = 64;  // of a group that are searched
 constexpr std::size_t kEvidenceLines = 12;
-constexpr u64 kObjectsOfEachGroup = 16;  // are kept at least, however many groups there are
+constexpr std::size_t kMostRechecked = 1 << 16;
+constexpr int kRechecks = 20;
+constexpr double kRecheckInterval = 0.1;  // seconds
+constexpr u64 kObjectsOfEachGroup = 16;   // are kept at least, however many groups there are
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -51,6 +55,16 @@ struct PassRecord {
   std::optional<SelfTest> self_test;
   std::string no_self_test;
 };
+
+// A leak that one pass could not judge is not in the report, whatever the others saw.
+LookGaps worst_of(const LookGaps& a, const LookGaps& b) {
+  return {.unread_descriptors = std::max(a.unread_descriptors, b.unread_descriptors),
+          .unread_chunks = std::max(a.unread_chunks, b.unread_chunks),
+          .broken_area_lists = std::max(a.broken_area_lists, b.broken_area_lists),
+          .tasks_incomplete = a.tasks_incomplete || b.tasks_incomplete,
+          .modules_incomplete = a.modules_incomplete || b.modules_incomplete,
+          .unmapped_linear_bytes = std::max(a.unmapped_linear_bytes, b.unmapped_linear_bytes)};
+}
 
 class Scan {
  public:
@@ -78,6 +92,7 @@ class Scan {
       TRY(std::move(done));
     }
     report_.settled = confirmation_.is_settled();
+    if (confirmation_.passes() >= 2) TRY(recheck());
     if (confirmation_.passes() != 0) {
       say("writing the report");
       collect_leaks();
@@ -114,6 +129,7 @@ class Scan {
     progress("checking what nothing refers to");
     BitVector unreferenced = count_blocks(look->snapshot, marked.reached, record);
     TRY(confirmation_.add_pass(look->snapshot, unreferenced, target_.memory()));
+    TRY(spare(*look, unreferenced, marked));
     record_pass(*look, marked, record);
     Tally live;
     for (Tally kind : record_.by_kind) live += kind;
@@ -134,6 +150,18 @@ class Scan {
       record.self_test = std::move(*test);
     else
       record.no_self_test = test.error().text();
+  }
+
+  // What a live block refers to is no leak while that block is none: one that is new, or has changed, or was referred to in
+  // an earlier pass, is in somebody's hands, even if this pass did not see in whose.
+  Result<void> spare(const Look& look, const BitVector& unreferenced, MarkResult& marked) {
+    if (confirmation_.passes() < 2) return {};
+    BitVector seeds = unreferenced;
+    seeds.subtract(confirmation_.candidates(unreferenced.size()));
+    // Not to be interrupted: the pass counts already, and this is short.
+    TRY(mark_from(seeds, look.snapshot, *look.index, target_.memory(), {}, marked));
+    confirmation_.drop(marked.reached);
+    return {};
   }
 
   // Sorts every live block into its class; returns those that nothing refers to.
@@ -167,7 +195,7 @@ class Scan {
   void record_pass(Look& look, const MarkResult& marked, PassRecord& record) {
     record.root_bytes = marked.root_bytes;
     record.root_count = marked.root_count;
-    record.gaps = look.gaps;
+    record.gaps = worst_of(record_.gaps, look.gaps);
     record.unread_bytes = marked.unread_bytes;
     record.unstable_slabs = look.slub.unstable_slabs;
     record.unstable_slab_bytes = look.slub.unstable_bytes;
@@ -181,6 +209,23 @@ class Scan {
   }
 
   // --- after the last pass ---
+
+  Result<void> recheck() {
+    std::vector<Addr> objects;
+    confirmation_.for_each([&](const Confirmation::Candidate& candidate) {
+      bool is_slab = target_.owners()[candidate.owner].kind == BlockKind::Slab;
+      if (is_slab && objects.size() < kMostRechecked) objects.push_back(candidate.address);
+    });
+    if (objects.empty()) return {};
+    say("looking again at what nothing refers to");
+    Recheck recheck(target_.kernel(), target_.owners(), record_.copy_offsets, std::move(objects));
+    for (int i = 0; i < kRechecks && !stopped(); ++i) {
+      if (hooks_.wait) hooks_.wait(kRecheckInterval);
+      TRY(recheck.look());
+    }
+    confirmation_.drop_if([&](const Confirmation::Candidate& candidate) { return recheck.was_freed(candidate.address); });
+    return {};
+  }
 
   struct Group {
     Leak leak;

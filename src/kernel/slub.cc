@@ -261,10 +261,11 @@ Cache decode_cache(const KernelMemory& memory, const KmemCacheLayout& layout, Ad
 Result<Slub> read_caches(const KernelMemory& memory, const KmemCacheLayout& layout, const SlubSymbols& symbols) {
   Slub slub;
   std::vector<std::byte> bytes(layout.read_bytes);
+  std::unordered_set<u64> seen;
   Addr at{TRY(read_value<u64>(memory, symbols.slab_caches))};
   while (at != symbols.slab_caches) {
     Addr address = at - layout.list;
-    if (slub.caches.size() >= kMaxCaches || slub.by_address.contains(address.value)) {
+    if (seen.size() >= kMaxCaches || !seen.insert(address.value).second) {
       return Error(ErrorCode::BadData, "the kernel's list of slab caches does not end; it changed while it was read: try again");
     }
     TRY(memory.read(address, bytes));

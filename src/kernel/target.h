@@ -25,6 +25,10 @@ class Target {
 
   Result<std::unique_ptr<Look>> look(const LookHooks& hooks) { return take_look(kernel(), owners_, hooks); }
 
+  // For looks at single slabs.
+  Kernel kernel();
+  Owners& owners() { return owners_; }
+
   const KernelMemory& memory() const { return *memory_; }
   const Btf& btf() const { return *btf_; }
   const Layouts& layouts() const { return layouts_; }
@@ -41,7 +45,6 @@ class Target {
   Result<void> find_symbols();
   Result<AddressSpace> find_space() const;
   Result<u64> image_physical() const;
-  Kernel kernel();
 
   TargetPaths paths_;
   Kcore kcore_;

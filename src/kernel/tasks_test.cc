@@ -126,9 +126,8 @@ TEST_P(TasksTest, ATaskThatExitsAfterTheSlabsWereReadDoesNotHideTheOthers) {
   FakeScan scan = kernel_.scan();
   EXPECT_FALSE(scan.look->gaps.tasks_incomplete);
   Addr last = kernel_.stack_of(tasks.back());
-  EXPECT_TRUE(std::ranges::any_of(scan.look->snapshot.roots, [&](const Root& root) {
-    return Range(last, kStackBytes).contains(root.range.start);
-  }));
+  EXPECT_TRUE(std::ranges::any_of(scan.look->snapshot.roots,
+                                  [&](const Root& root) { return Range(last, kStackBytes).contains(root.range.start); }));
 }
 
 // --- stacks ---

@@ -55,7 +55,8 @@ class Reader {
       u64 start = word(area_, layout_.va_start);
       if (start <= last || !is_plausible(start, word(area_, layout_.va_end))) return false;
       last = start;
-      if (Addr vm{word(area_, layout_.area_vm)}) add(link - layout_.area_list, vm);
+      Addr vm{word(area_, layout_.area_vm)};
+      if (vm && !add(link - layout_.area_list, vm)) return false;
       link = Addr{word(area_, layout_.area_list)};
     }
     return true;
@@ -67,15 +68,17 @@ class Reader {
            (memory_.space().vmalloc.contains(at) || memory_.space().modules.contains(at));
   }
 
-  void add(Addr area, Addr vm) {
+  // False: what should be its vm_struct is gone, the area will be, too.
+  bool add(Addr area, Addr vm) {
     VmallocArea result{};
     result.start = Addr{word(area_, layout_.va_start)};
     result.reserved_bytes = word(area_, layout_.va_end) - result.start.value;
     result.area = area;
     result.vm = vm;
     // Areas of vm_map_ram keep other things in this word; whoever is no vm_struct of this area is none.
-    if (!memory_.space().linear_span().contains(vm) || !memory_.read(vm, vm_)) return;
-    if (word(vm_, layout_.vm_addr) != result.start.value) return;
+    if (!memory_.space().linear_span().contains(vm)) return true;
+    if (!memory_.read(vm, vm_)) return false;
+    if (word(vm_, layout_.vm_addr) != result.start.value) return true;
     u64 flags = word(vm_, layout_.vm_flags);
     u64 pages = load_unchecked<u32>(vm_.data() + layout_.vm_nr_pages);
     result.caller = Addr{word(vm_, layout_.vm_caller)};
@@ -83,6 +86,7 @@ class Reader {
     bool has_pages = word(vm_, layout_.vm_pages) != 0 && pages != 0 && pages <= result.reserved_bytes / kPageBytes;
     if (result.is_allocated && has_pages && (flags & kVmUninitialized) == 0) result.size_bytes = pages * kPageBytes;
     result_.areas.push_back(result);
+    return true;
   }
 
   static u64 word(const std::vector<std::byte>& bytes, Offset offset) { return load_unchecked<u64>(bytes.data() + offset); }

@@ -20,10 +20,10 @@ class CachingMemory : public Memory {
   // `inner` must outlive this. At most `capacity_bytes` of blocks are kept; the table adds a few percent to that.
   CachingMemory(const Memory& inner, u64 capacity_bytes) : inner_(inner), capacity_bytes_(capacity_bytes) {}
 
-  // Out of a kept block that contains the range, else from the inner memory. Keeps nothing.
+  // Always from the inner memory: lists that the target changes must be walked as they are now. Keeps nothing.
   Result<void> read(Addr at, std::span<std::byte> out) const override;
 
-  // As read(), without a copy where a block has the range, and keeping what it read where there is room. The bytes of a
+  // Out of a kept block that contains the range, without a copy; else read, and kept where there is room. The bytes of a
   // kept block stay valid until clear().
   Result<Bytes> view(Addr at, std::span<std::byte> scratch) const override;
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "memory/fake_memory.h"
 
@@ -71,13 +72,23 @@ TEST_F(CachingMemoryTest, ABlockIsSeenAsItWasWhenItWasReadUntilClear) {
 TEST_F(CachingMemoryTest, APartOfAKeptBlockCostsNoRead_OneByteBeyondItDoes) {
   CachingMemory cache(memory_, kPlenty);
   ASSERT_EQ(viewed(cache, 10, 4), 10);
-  std::vector<std::byte> out(2 * kPage);
-  ASSERT_TRUE(cache.read(kBase + 12 * kPage, out));
+  std::vector<std::byte> scratch(2 * kPage);
+  auto part = cache.view(kBase + 12 * kPage, scratch);
+  ASSERT_TRUE(part);
   EXPECT_EQ(memory_.reads(), 1U);
-  EXPECT_EQ(out.front(), std::byte{12});
-  EXPECT_EQ(out.back(), std::byte{13});
-  ASSERT_TRUE(cache.read(kBase + 12 * kPage + 1, out));
+  EXPECT_EQ(part->front(), std::byte{12});
+  EXPECT_EQ(part->back(), std::byte{13});
+  ASSERT_TRUE(cache.view(kBase + 12 * kPage + 1, scratch));
   EXPECT_EQ(memory_.reads(), 2U);
+}
+
+TEST_F(CachingMemoryTest, ReadSeesTheTargetAsItIsNow_WhateverIsKept) {
+  CachingMemory cache(memory_, kPlenty);
+  ASSERT_EQ(viewed(cache, 3), 3);
+  write_page(3, 200);
+  auto now = read_value<u8>(cache, kBase + 3 * kPage);
+  ASSERT_TRUE(now);
+  EXPECT_EQ(*now, 200);
 }
 
 TEST_F(CachingMemoryTest, ReadKeepsNothing) {
@@ -160,9 +171,10 @@ TEST_F(CachingMemoryTest, ABlockThatItsReaderHandsOverIsFound) {
   CachingMemory cache(memory_, kPlenty);
   std::vector<std::byte> bytes(100, std::byte{77});
   cache.keep(kBase + 50, bytes);
-  auto value = read_value<u8>(cache, kBase + 149);
-  ASSERT_TRUE(value);
-  EXPECT_EQ(*value, 77);
+  std::array<std::byte, 1> scratch;
+  auto last = cache.view(kBase + 149, scratch);
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->front(), std::byte{77});
   EXPECT_EQ(memory_.reads(), 0U);
 }
 

@@ -70,6 +70,11 @@ Error explain_kcore_error(const std::string& path, int error_number, std::string
     return {ErrorCode::Permission, fmt::format("{}: this kernel runs with lockdown=confidentiality, which keeps its memory from "
                                                "root too: boot it with lockdown=integrity or none",
                                                path)};
+  if (error_number == EPERM && lockdown.empty())
+    return {
+        ErrorCode::Permission,
+        fmt::format("{}: reading kernel memory takes CAP_SYS_RAWIO and a kernel that is not booted with lockdown=confidentiality",
+                    plain.text())};
   return {ErrorCode::Permission,
           fmt::format("{}, reading kernel memory takes root with CAP_SYS_RAWIO: run as root, outside of any container",
                       plain.text())};

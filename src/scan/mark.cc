@@ -43,12 +43,28 @@ class Marker {
       TRY(scan_range(root.range));
     }
     TRY(drain());
+    return finish();
+  }
+
+  // From blocks instead of roots, where `reached` has been reached before.
+  Result<MarkResult> run_from(const BitVector& seeds, const BitVector& reached) {
+    white_.subtract(reached);
+    for (u32 i = 0; i < snapshot_.spans.size(); ++i) {
+      const Span& span = snapshot_.spans[i];
+      if (span.has(span_flag::kAlias)) continue;
+      seeds.for_each(span.first_slot, span.slots, [&](u64 slot) { reach({i, slot}, Forwarding::No); });
+    }
+    TRY(drain());
+    return finish();
+  }
+
+ private:
+  MarkResult finish() {
     result_.reached = snapshot_.live;
     result_.reached.subtract(white_);
     return std::move(result_);
   }
 
- private:
   bool stopped() {
     if (options_.keep_going && !options_.keep_going()) result_.stopped = true;
     return result_.stopped;
@@ -196,6 +212,16 @@ class Marker {
 };
 
 }  // namespace
+
+Result<void> mark_from(const BitVector& seeds, const Snapshot& snapshot, const BlockIndex& index, const Memory& memory,
+                       const MarkOptions& options, MarkResult& result) {
+  MarkResult more = TRY(Marker(snapshot, index, memory, options).run_from(seeds, result.reached));
+  result.reached = std::move(more.reached);
+  result.words += more.words;
+  result.unread_bytes += more.unread_bytes;
+  result.stopped = more.stopped;
+  return {};
+}
 
 Result<MarkResult> mark(const Snapshot& snapshot, const BlockIndex& index, const Memory& memory, const MarkOptions& options) {
   return Marker(snapshot, index, memory, options).run();

@@ -32,4 +32,8 @@ struct MarkOptions {
 // Colours `snapshot`. Reads the contents through `memory`; NotMapped is counted in unread_bytes, any other error is returned.
 Result<MarkResult> mark(const Snapshot& snapshot, const BlockIndex& index, const Memory& memory, const MarkOptions& options);
 
+// Goes on from `seeds` (bits of live slots): they and all that can be reached from them are added to `result.reached`.
+Result<void> mark_from(const BitVector& seeds, const Snapshot& snapshot, const BlockIndex& index, const Memory& memory,
+                       const MarkOptions& options, MarkResult& result);
+
 }  // namespace orphan

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Objects that come and go can look like one that stays: the same address in use at every pass, each time for something else
+// with the same contents, each time torn from its owner by our reading. So the slabs of the candidates are looked at again,
+// many times in short order; what is ever free was no leak.
+#pragma once
+#include <unordered_set>
+#include <vector>
+
+#include "kernel/look.h"
+
+namespace orphan::kernel {
+
+class Recheck {
+ public:
+  // `objects` are slab objects. Of very many only the first are watched: they lie in as many slabs as can be read in a moment,
+  // and what leaks so much does not come and go.
+  Recheck(const Kernel& kernel, Owners& owners, std::vector<u64> cpu_offsets, std::vector<Addr> objects);
+
+  // One more look at all of them.
+  Result<void> look();
+  // Whether a look found the object free, or its slab gone.
+  bool was_freed(Addr object) const { return freed_.contains(object.value); }
+
+ private:
+  void find_slabs();
+  std::optional<SlabPage> read_head(u64 frame) const;
+
+  Kernel kernel_;
+  Owners& owners_;
+  std::vector<u64> cpu_offsets_;
+  std::vector<Addr> objects_;  // ascending
+  std::vector<u64> frames_;    // of their slabs, ascending
+  std::unordered_set<u64> freed_;
+};
+
+}  // namespace orphan::kernel
