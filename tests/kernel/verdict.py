@@ -7,6 +7,8 @@ from dataclasses import dataclass
 # Where caches' objects move between our count and the kernel's own: on an idle machine hardly at all.
 IDLE_DIFFERENCE = 16
 LOAD_DIFFERENCE = 0.02
+# A stale word somewhere may hide a leak (docs/limits.md): that many of those planted. Nothing may be reported falsely.
+MISSED_AT_MOST = 0.02
 
 SUPPRESSIONS = {"sysctl-empty-directory", "sysctl-base"}
 KINDS = {"large": "large-kmalloc", "vmalloc": "vmalloc", "percpu": "per-cpu"}  # every other allocator: slab
@@ -67,12 +69,13 @@ class Judgement:
     live: int = 0
     hard: int = 0
     unknown: int = 0
+    missed: list = None
     complaints: list = None
 
 
 def judge(report, truth, rounds):
     """`truth` is the whole table; what was planted after round `rounds` is not there yet."""
-    result = Judgement(complaints=[])
+    result = Judgement(missed=[], complaints=[])
     reported = {}
     for address, size, leak in reported_objects(report):
         if address in reported:
@@ -85,7 +88,9 @@ def judge(report, truth, rounds):
                 result.found += 1
                 result.complaints += check_object(item, *reported[item.address])
             else:
-                result.complaints.append(f"missed: {item}")
+                result.missed.append(f"missed: {item}")
+    if len(result.missed) > MISSED_AT_MOST * result.planted:
+        result.complaints += result.missed
     for address, (size, leak) in reported.items():
         item = truth.get(address)
         if item is None:
