@@ -64,6 +64,16 @@ TEST(BitVector, ForEachStopsAtTheEndOfTheAskedRange) {
   EXPECT_EQ(bits_of(bits, 65, 63), (std::vector<u64>{}));
 }
 
+TEST(BitVector, SubtractLeavesWhatIsOnlyHere) {
+  BitVector bits, other;
+  bits.resize(130);
+  other.resize(130);
+  for (u64 bit : {3U, 64U, 129U}) bits.set(bit);
+  for (u64 bit : {4U, 64U}) other.set(bit);
+  bits.subtract(other);
+  EXPECT_EQ(bits_of(bits, 0, 130), (std::vector<u64>{3, 129}));
+}
+
 TEST(BitVector, AgreesWithAVectorOfBoolsOnRandomRanges) {
   std::mt19937_64 random(1);
   for (int round = 0; round < 300; ++round) {

@@ -65,6 +65,29 @@ TEST_P(ContentRulesTest, StacksInPerCpuMemoryDoNotCount_WithoutTheirNameTheyAreM
   }
 }
 
+TEST_P(ContentRulesTest, NumbersInAnXarrayNodeDoNotCount_PointersDo) {
+  u32 size = kernel_.types().size("xa_node");
+  Addr node = kernel_.allocate(kernel_.add_cache({.name = "radix_tree_node", .object_bytes = size}));
+  Addr other = kernel_.allocate(kernel_.add_cache({.name = "other_node", .object_bytes = size}));
+  for (Addr holder : {node, other}) kernel_.add_root_to(holder);
+  auto marks = [&](Addr holder) { return kernel_.member(holder, "xa_node", "marks"); };
+  auto slots = [&](Addr holder) { return kernel_.member(holder, "xa_node", "slots"); };
+  EXPECT_EQ(with_pointer_at(slots(node) + 63 * 8), H);
+  EXPECT_EQ(with_pointer_at(kernel_.member(node, "xa_node", "parent")), H);
+  EXPECT_EQ(with_pointer_at(node), L) << "counters";
+  EXPECT_EQ(with_pointer_at(marks(node)), L);
+  EXPECT_EQ(with_pointer_at(marks(node) + 16), L);
+  EXPECT_EQ(with_pointer_at(marks(other)), H) << "another cache";
+  // A value entry that looks like the cookie of a per-CPU area.
+  Addr area = kernel_.add_percpu(64);
+  bool is_number = static_cast<i64>(area.value) > 0;
+  kernel_.put_word(slots(node), area.value | 1);
+  EXPECT_EQ(kernel_.verdict(area), is_number ? L : H);
+  kernel_.put_word(slots(node), 0);
+  kernel_.put_word(slots(other), area.value | 1);
+  EXPECT_EQ(kernel_.verdict(area), H);
+}
+
 // A page of kfree_rcu() on one of the places where it keeps them.
 class RcuPagesTest : public ContentRulesTest {
  protected:

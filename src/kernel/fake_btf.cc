@@ -111,6 +111,11 @@ struct napi_alloc_cache 96
 struct irq_stack 4096
 struct exception_stacks 4096
 struct entry_stack_page 512
+struct xa_node 576
+  u8 shift 0
+  ptr parent 8
+  ptr[64] slots 40
+  u64[3] marks 552
 struct inactive_task_frame 56
 )";
 

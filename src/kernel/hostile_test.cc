@@ -129,7 +129,8 @@ TEST_P(HostileTest, AnyWordOfTheAllocatorsRecordsMayBeWrong) {
   for (const Record& record :
        {Record{area.area, types.size("vmap_area")}, Record{area.vm, types.size("vm_struct")},
         Record{kernel_.far_chunk(), types.size("pcpu_chunk")}, Record{kernel_.first_chunk(), types.size("pcpu_chunk")},
-        Record{kernel_.cache(3).address, types.size("kmem_cache")}, Record{task, types.member("task_struct", "thread.fpu").offset_bytes},
+        Record{kernel_.cache(3).address, types.size("kmem_cache")},
+        Record{task, types.member("task_struct", "thread.fpu").offset_bytes},
         Record{kernel_.slab_descriptor(task), types.size("page")},
         Record{kernel_.cpu_state(3, 0), types.size("kmem_cache_cpu")}}) {
     for (u32 offset = 0; offset + 8 <= record.size_bytes; offset += 8) {

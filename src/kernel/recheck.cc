@@ -16,24 +16,32 @@ Recheck::Recheck(const Kernel& kernel, Owners& owners, std::vector<u64> cpu_offs
   find_slabs();
 }
 
-// The frames of the slabs' first pages: a tail page's descriptor points to the head's.
 void Recheck::find_slabs() {
+  u64 last_frame = ~u64{0};
+  std::optional<u64> head;
+  for (std::size_t i = 0; i < objects_.size(); ++i) {
+    u64 frame = (objects_[i] - kernel_.memory.space().linear_map) / kPageBytes;
+    if (frame != last_frame) head = head_of(frame);
+    last_frame = frame;
+    if (!head) continue;
+    if (slabs_.empty() || slabs_.back().frame != *head) {
+      if (slabs_.size() == kMostSlabs) break;
+      slabs_.push_back({*head, i, i});
+    }
+    slabs_.back().end = i + 1;
+  }
+  std::ranges::sort(slabs_, {}, &Watched::frame);
+  auto repeated = std::ranges::unique(slabs_, {}, &Watched::frame);
+  slabs_.erase(repeated.begin(), repeated.end());
+}
+
+// The frame of the block's first page: a tail page's descriptor points to the head's.
+std::optional<u64> Recheck::head_of(u64 frame) const {
   const AddressSpace& space = kernel_.memory.space();
   const PageLayout& page = kernel_.layouts.page;
-  u64 last_frame = ~u64{0};
-  for (Addr object : objects_) {
-    u64 frame = (object - space.linear_map) / kPageBytes;
-    if (frame == last_frame) continue;
-    last_frame = frame;
-    auto link = read_value<u64>(kernel_.memory, space.page_descriptors + frame * page.size_bytes + page.compound_head);
-    if (!link) continue;
-    if ((*link & 1) != 0) frame = (Addr{*link - 1} - space.page_descriptors) / page.size_bytes;
-    if (frames_.empty() || frames_.back() != frame) frames_.push_back(frame);
-    if (frames_.size() == kMostSlabs) break;
-  }
-  std::ranges::sort(frames_);
-  auto repeated = std::ranges::unique(frames_);
-  frames_.erase(repeated.begin(), repeated.end());
+  auto link = read_value<u64>(kernel_.memory, space.page_descriptors + frame * page.size_bytes + page.compound_head);
+  if (!link) return std::nullopt;
+  return (*link & 1) != 0 ? (Addr{*link - 1} - space.page_descriptors) / page.size_bytes : frame;
 }
 
 std::optional<SlabPage> Recheck::read_head(u64 frame) const {
@@ -49,8 +57,8 @@ std::optional<SlabPage> Recheck::read_head(u64 frame) const {
 
 Result<void> Recheck::look() {
   PageMap map;
-  for (u64 frame : frames_) {
-    if (auto slab = read_head(frame)) map.slabs.push_back(*slab);
+  for (const Watched& watched : slabs_) {
+    if (auto slab = read_head(watched.frame)) map.slabs.push_back(*slab);
   }
   PerCpu percpu;
   percpu.offsets = cpu_offsets_;
@@ -59,16 +67,15 @@ Result<void> Recheck::look() {
   kernel_.cache.clear();
   add_slabs(kernel_.memory, kernel_.cache, kernel_.layouts, map, percpu, slub, owners_, snapshot);
   std::size_t next = 0;
-  for (u64 frame : frames_) {
-    Addr start = kernel_.memory.space().linear(frame * kPageBytes);
+  for (const Watched& watched : slabs_) {
+    Addr start = kernel_.memory.space().linear(watched.frame * kPageBytes);
     bool is_slab = next < snapshot.spans.size() && snapshot.spans[next].start - start < kPageBytes;
     const Span* span = is_slab ? &snapshot.spans[next++] : nullptr;
-    u64 bytes = span == nullptr ? kPageBytes : snapshot.size_bytes(*span);
-    auto first = std::ranges::lower_bound(objects_, start);
-    for (; first != objects_.end() && *first - start < bytes; ++first) {
-      if (span != nullptr && span->has(span_flag::kRoot)) continue;  // it did not hold still
-      u64 slot = span == nullptr ? 0 : (*first - span->start) / snapshot.shape_of(*span).stride_bytes;
-      if (span == nullptr || slot >= span->slots || !snapshot.live.test(span->first_slot + slot)) freed_.insert(first->value);
+    if (span != nullptr && span->has(span_flag::kRoot)) continue;  // it did not hold still
+    for (std::size_t i = watched.first; i < watched.end; ++i) {
+      u64 slot = span == nullptr ? 0 : (objects_[i] - span->start) / snapshot.shape_of(*span).stride_bytes;
+      bool is_live = span != nullptr && slot < span->slots && snapshot.live.test(span->first_slot + slot);
+      if (!is_live) freed_.insert(objects_[i].value);
     }
   }
   return {};

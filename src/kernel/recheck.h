@@ -22,14 +22,20 @@ class Recheck {
   bool was_freed(Addr object) const { return freed_.contains(object.value); }
 
  private:
+  // One slab, and which of objects_ lie in it.
+  struct Watched {
+    u64 frame;
+    std::size_t first, end;
+  };
   void find_slabs();
+  std::optional<u64> head_of(u64 frame) const;
   std::optional<SlabPage> read_head(u64 frame) const;
 
   Kernel kernel_;
   Owners& owners_;
   std::vector<u64> cpu_offsets_;
-  std::vector<Addr> objects_;  // ascending
-  std::vector<u64> frames_;    // of their slabs, ascending
+  std::vector<Addr> objects_;   // ascending
+  std::vector<Watched> slabs_;  // ascending
   std::unordered_set<u64> freed_;
 };
 

@@ -337,5 +337,56 @@ TEST(Mark, TheLastWordOfABigBlockCounts_OfABigSlabToo) {
   EXPECT_TRUE(result.reached.test(targets + 1));
 }
 
+// --- going on from blocks ---
+
+TEST(MarkFrom, SeedsAndWhatTheyReferToAreAdded_WhatWasReachedStays) {
+  FakeHeap heap;
+  u64 first = heap.add_slab(kLinear, 6, 64, 64);
+  auto at = [](u64 slot) { return kLinear + slot * 64; };
+  heap.add_root_to(at(0));
+  heap.point(at(2), at(3) + 8);
+  heap.point(at(3), at(4));
+  heap.point(at(4), at(2));
+  MarkResult result = heap.mark();
+  ASSERT_EQ(result.reached.count(), 1U);
+  BitVector seeds;
+  seeds.resize(6);
+  seeds.set(first + 2);
+  ASSERT_TRUE(mark_from(seeds, heap.snapshot, heap.index(), heap.memory, {}, result));
+  std::vector<u64> reached;
+  result.reached.for_each(0, 6, [&](u64 slot) { reached.push_back(slot); });
+  EXPECT_EQ(reached, (std::vector<u64>{0, 2, 3, 4}));
+}
+
+TEST(MarkFrom, WhatWasReachedBeforeIsNotReadAgain) {
+  FakeHeap heap;
+  heap.add_block(kLinear, 64);
+  heap.add_block(kLinear + kPage, 64);
+  heap.add_root_to(kLinear);
+  heap.point(kLinear + kPage, kLinear);
+  MarkResult result = heap.mark();
+  BitVector seeds;
+  seeds.resize(2);
+  seeds.set(1);
+  u64 before = heap.memory.reads();
+  ASSERT_TRUE(mark_from(seeds, heap.snapshot, heap.index(), heap.memory, {}, result));
+  EXPECT_EQ(heap.memory.reads() - before, 1U);
+}
+
+TEST(MarkFrom, AHandleThatIsASeedIsNotPassedOn_AReferenceToItIs) {
+  for (bool has_reference : {false, true}) {
+    ForwardingHeap heap;
+    u64 other = heap.add_block(kLinear + 3 * kPage, 64);
+    if (has_reference) heap.point(kLinear + 3 * kPage, kLinear);
+    MarkResult result = heap.mark();
+    BitVector seeds;
+    seeds.resize(heap.snapshot.live.size());
+    seeds.set(heap.handle);
+    seeds.set(other);
+    ASSERT_TRUE(mark_from(seeds, heap.snapshot, heap.index(), heap.memory, {}, result));
+    EXPECT_EQ(result.reached.test(heap.area), has_reference);
+  }
+}
+
 }  // namespace
 }  // namespace orphan

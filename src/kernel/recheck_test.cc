@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/recheck.h"
+
+#include <gtest/gtest.h>
+
+#include "kernel/fake_kernel.h"
+
+namespace orphan::kernel {
+namespace {
+
+class RecheckTest : public testing::TestWithParam<FakeVersion> {
+ protected:
+  FakeKernel kernel_{GetParam()};
+  u32 small_ = kernel_.add_cache({.name = "small", .object_bytes = 200});
+  u32 big_ = kernel_.add_cache({.name = "big", .object_bytes = 3000, .order = 2});
+
+  Recheck recheck_of(std::vector<Addr> objects) {
+    return {kernel_.kernel(), kernel_.owners(), {kernel_.cpu_offset(0), kernel_.cpu_offset(1)}, std::move(objects)};
+  }
+  void look(Recheck& recheck) { ASSERT_TRUE(recheck.look()); }
+  void make_plain(u64 frame) {
+    kernel_.put(kernel_.descriptor(frame), "page", "flags", 0);
+    kernel_.put(kernel_.descriptor(frame), "page", "page_type", ~u32{0});
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Versions, RecheckTest, testing::ValuesIn(kVersions), version_name);
+
+TEST_P(RecheckTest, AnObjectThatStaysAllocatedWasNotFreed) {
+  std::vector<Addr> objects;
+  for (u32 cache : {small_, big_, small_, big_, big_, big_, big_}) objects.push_back(kernel_.allocate(cache));
+  Recheck recheck = recheck_of(objects);
+  for (int i = 0; i < 3; ++i) look(recheck);
+  for (Addr object : objects) EXPECT_FALSE(recheck.was_freed(object));
+}
+
+TEST_P(RecheckTest, AnObjectThatIsFreeInOneLookWasFreed_AlsoWhenItIsInUseAgain) {
+  for (u32 cache : {small_, big_}) {
+    Addr stays = kernel_.allocate(cache), goes = kernel_.allocate(cache);
+    Recheck recheck = recheck_of({goes, stays});
+    look(recheck);
+    kernel_.free(goes);
+    look(recheck);
+    ASSERT_EQ(kernel_.allocate(cache), goes);
+    look(recheck);
+    EXPECT_TRUE(recheck.was_freed(goes));
+    EXPECT_FALSE(recheck.was_freed(stays));
+  }
+}
+
+TEST_P(RecheckTest, AnObjectOnACpusFreelistIsFree) {
+  Addr stays = kernel_.allocate(small_), goes = kernel_.allocate(small_);
+  Recheck recheck = recheck_of({stays, goes});
+  kernel_.make_cpu_slab(stays, 1);
+  kernel_.free_on_cpu(goes);
+  look(recheck);
+  EXPECT_TRUE(recheck.was_freed(goes));
+  EXPECT_FALSE(recheck.was_freed(stays));
+}
+
+TEST_P(RecheckTest, ObjectsOfASlabThatIsGoneWereFreed_OnWhicheverOfItsPages) {
+  std::vector<Addr> objects;
+  for (int i = 0; i < 5; ++i) objects.push_back(kernel_.allocate(big_));
+  Recheck recheck = recheck_of(objects);
+  look(recheck);
+  make_plain(kernel_.slab_of(objects[0]).frame);
+  look(recheck);
+  for (Addr object : objects) EXPECT_TRUE(recheck.was_freed(object)) << std::hex << object.value;
+}
+
+TEST_P(RecheckTest, ASlabThatDoesNotHoldStillTellsNothing) {
+  Addr object = kernel_.allocate(small_);
+  Recheck recheck = recheck_of({object});
+  kernel_.put(kernel_.slab_descriptor(object), "slab", "inuse", 3);
+  look(recheck);
+  EXPECT_FALSE(recheck.was_freed(object));
+}
+
+TEST_P(RecheckTest, ObjectsOutOfAllMemoryDoNoHarm) {
+  Recheck recheck = recheck_of({Addr{0}, Addr{0x1234}, kernel_.page(1200), Addr{~u64{7}}});
+  look(recheck);
+}
+
+}  // namespace
+}  // namespace orphan::kernel
