@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "cli/scan.h"
+#include "cli/who.h"
 
 int main(int argc, char** argv) {
   using namespace orphan::cli;
@@ -13,5 +14,6 @@ int main(int argc, char** argv) {
     fmt::print(done->status == 0 ? stdout : stderr, "{}", done->text);
     return done->status;
   }
+  if (const WhoCommand* who = std::get_if<WhoCommand>(&command)) return run_who(*who);
   return run_scan(std::get<ScanCommand>(command));
 }

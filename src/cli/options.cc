@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <map>
+#include <optional>
 #include <sstream>
 
 namespace orphan::cli {
@@ -41,6 +42,12 @@ CLI::Validator seconds() {
   return number<double>("a number of seconds", 0, kLongestSeconds);
 }
 
+CLI::Option* add_output(CLI::App* sub, std::string& output) {
+  return sub->add_option("--output", output, "write the report to FILE, whole or not at all; else to standard output")
+      ->check([](const std::string& name) { return std::string(name.empty() ? "needs the name of a file" : ""); })
+      ->type_name("FILE");
+}
+
 void add_scan(CLI::App& app, ScanCommand& scan) {
   CLI::App* sub = app.add_subcommand("scan", "Take one look at the running kernel: several passes, then the report.");
   sub->add_option("target", scan.target, "what to look at: kernel")->check(CLI::IsMember({"kernel"}))->capture_default_str();
@@ -50,9 +57,7 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       ->transform(CLI::IsMember(&kFormats, CLI::ignore_case).description(""))
       ->type_name("FORMAT")
       ->default_str("text");
-  sub->add_option("--output", scan.output, "write the report to FILE, whole or not at all; else to standard output")
-      ->check([](const std::string& name) { return std::string(name.empty() ? "needs the name of a file" : ""); })
-      ->type_name("FILE");
+  add_output(sub, scan.output);
   sub->add_option("--passes", scan.passes, "at most so many passes; they end when two agree on the candidates")
       ->check(whole_number(2, 1000))
       ->type_name("N")
@@ -74,6 +79,43 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       "Needs root and /proc/kcore. Nothing is written to the kernel.");
 }
 
+// As the kernel and every tool prints addresses: hexadecimal digits, with or without 0x. A per-CPU cookie is a small one.
+std::optional<u64> parse_address(std::string_view text) {
+  if (text.starts_with("0x") || text.starts_with("0X")) text.remove_prefix(2);
+  u64 value{};
+  auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  bool is_address = error == std::errc() && stop == text.data() + text.size();
+  return is_address ? std::optional(value) : std::nullopt;
+}
+
+void add_who(CLI::App& app, WhoCommand& who) {
+  CLI::App* sub = app.add_subcommand("who", "Say what block holds an address of the running kernel, who points at it, and how it is reached.");
+  sub->add_option_function<std::vector<std::string>>(
+         "address",
+         [&who](const std::vector<std::string>& texts) {
+           for (const std::string& text : texts) who.addresses.push_back(*parse_address(text));
+         },
+         "hexadecimal; a per-CPU block: its cookie, or the address of a CPU's copy")
+      ->check([](const std::string& text) {
+        return parse_address(text) ? std::string() : fmt::format("'{}' is not a hexadecimal address", text);
+      })
+      ->type_name("ADDR")
+      ->required();
+  sub->add_option_function<std::string>(
+         "--format", [&who](const std::string& name) { who.format = kFormats.at(name); }, "how the answer is written: text, json")
+      ->check(CLI::IsMember({"text", "json"}).description(""))
+      ->type_name("FORMAT")
+      ->default_str("text");
+  add_output(sub, who.output);
+  sub->add_option("--max-referrers", who.max_referrers, "list at most so many of those who point at a block")
+      ->check(whole_number(0, 1'000'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  sub->footer(
+      "Exit status: 0 every address is in a live block that something refers to, 1 not all of them are, 2 wrong usage,\n"
+      "3 could not look. Needs root and /proc/kcore. Nothing is written to the kernel.");
+}
+
 // CLI11 asks for a subcommand before it complains about what stands in the place of one.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   std::vector<std::string> left = app.remaining();
@@ -88,13 +130,15 @@ std::string version_text() {
                      ORPHAN_STATIC ? ", static" : "");
 }
 
-std::variant<ScanCommand, Done> parse(int argc, char** argv) {
+Command parse(int argc, char** argv) {
   CLI::App app{"Finds memory that is allocated and that nothing points to any more, in a kernel that is running.", "orphan"};
   app.set_version_flag("--version", version_text(), "Print the version and exit");
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.require_subcommand(1);
   ScanCommand scan;
   add_scan(app, scan);
+  WhoCommand who;
+  add_who(app, who);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -103,6 +147,7 @@ std::variant<ScanCommand, Done> parse(int argc, char** argv) {
     if (app.exit(error, out, err) == 0) return Done{0, out.str()};
     return Done{kUsage, fmt::format("orphan: {}; see orphan --help\n", complaint(app, error))};
   }
+  if (app.got_subcommand("who")) return who;
   return scan;
 }
 

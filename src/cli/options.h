@@ -3,6 +3,7 @@
 #pragma once
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/types.h"
 
@@ -20,13 +21,21 @@ struct ScanCommand {
   u64 max_objects = 10'000;
 };
 
+struct WhoCommand {
+  std::vector<u64> addresses;
+  Format format = Format::Text;
+  std::string output;  // empty: standard output
+  u64 max_referrers = 20;
+};
+
 // Nothing to run: the text goes to standard output (help, version) or standard error, and the program ends.
 struct Done {
   int status = 0;
   std::string text;
 };
 
-std::variant<ScanCommand, Done> parse(int argc, char** argv);
+using Command = std::variant<ScanCommand, WhoCommand, Done>;
+Command parse(int argc, char** argv);
 
 // "orphan 0.1.0 (libbpf 1.1, static)".
 std::string version_text();

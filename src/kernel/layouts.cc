@@ -174,7 +174,7 @@ TaskLayout task_layout(Resolver& r) {
   t.fdt_max_fds = r.at("fdtable", "max_fds");
   t.fdt_fd = r.at("fdtable", "fd");
   t.file_private_data = r.at("file", "private_data");
-  t.read_bytes = std::max({t.stack, t.on_cpu, t.tasks, t.mm, t.pid, t.comm + 8, t.files, t.signal, t.thread_node, t.sp}) + 8;
+  t.read_bytes = std::max({t.stack, t.on_cpu, t.tasks, t.mm, t.pid, t.comm + 16u, t.files, t.signal, t.thread_node, t.sp}) + 8;
   return t;
 }
 

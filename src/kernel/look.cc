@@ -29,7 +29,8 @@ class Builder {
     kernel_.cache.clear();
     memory_.forget_tables();
     step("reading the memory map");
-    look_->pages = TRY(read_page_map(memory_, kernel_.layouts.page, kernel_.layouts.slab, hooks_.keep_going));
+    auto noted = kernel_.notes_places ? WordPlaces::Noted : WordPlaces::Unknown;
+    look_->pages = TRY(read_page_map(memory_, kernel_.layouts.page, kernel_.layouts.slab, hooks_.keep_going, noted));
     step("reading the slabs");
     look_->percpu = TRY(read_percpu(memory_, kernel_.layouts.percpu, kernel_.globals.percpu));
     look_->slub = TRY(read_caches(memory_, kernel_.layouts.cache, kernel_.globals.slub));
@@ -49,6 +50,8 @@ class Builder {
     make_index();
     apply_rules();
     note_gaps();
+    look_->tasks = std::move(tasks_.tasks);
+    look_->stack_bytes = stack_bytes_;
     return std::move(look_);
   }
 
@@ -240,6 +243,9 @@ class Builder {
     for (const Root& root : look_->slub.foreign) snapshot_.roots.push_back(root);
     snapshot_.root_words.insert(snapshot_.root_words.end(), look_->pages.words.begin(), look_->pages.words.end());
     std::vector<u64>().swap(look_->pages.words);
+    auto& places = look_->pages.word_places;
+    snapshot_.root_word_places.insert(snapshot_.root_word_places.end(), places.begin(), places.end());
+    std::vector<Addr>().swap(places);
   }
 
   void add_runs(const FrameBits& frames, RootKind kind) {
@@ -301,7 +307,10 @@ class Builder {
     StackRoots roots;
     add_sleeping_stack(frames.start, bytes, kernel_.layouts.switch_frame_bytes.value_or(0), text, roots);
     for (Range range : roots.ranges) snapshot_.roots.push_back({range, RootKind::Stacks});
-    snapshot_.root_words.insert(snapshot_.root_words.end(), roots.words.begin(), roots.words.end());
+    for (const StackRoots::Word& word : roots.words) {
+      snapshot_.root_words.push_back(word.value);
+      if (kernel_.notes_places) snapshot_.root_word_places.push_back(word.at);
+    }
   }
 
   void make_index() {

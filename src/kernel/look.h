@@ -26,6 +26,7 @@ struct Kernel {
   Range image;             // as linked: [_text, __end_rodata)
   u64 image_physical = 0;  // of image.start
   StackText stack_text;
+  bool notes_places = false;  // of root words: where each stands
 };
 
 // Memory whose references were not or not reliably seen.
@@ -48,6 +49,8 @@ struct Look {
   Slub slub;
   PerCpu percpu;
   std::vector<Module> modules;
+  std::vector<Task> tasks;
+  u64 stack_bytes = 0;  // of a task's stack; 0: not known
   LookGaps gaps;
 };
 

@@ -19,8 +19,8 @@ constexpr u32 kNoType = 0xffff'ffff;
 
 class MapReader {
  public:
-  MapReader(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab)
-      : memory_(memory), page_(page), slab_(slab), buffer_((kPiecePages + 1) * page.size_bytes) {
+  MapReader(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab, WordPlaces places)
+      : memory_(memory), page_(page), slab_(slab), places_(places), buffer_((kPiecePages + 1) * page.size_bytes) {
     Range linear = memory.space().linear_span();
     first_frame_ = (linear.start - memory.space().linear_map) / kPageBytes;
     map_.plain.first_frame = map_.reserved.first_frame = first_frame_;
@@ -118,7 +118,7 @@ class MapReader {
     slab->order = static_cast<u8>(order_of(descriptor));
     map_.slabs.push_back(*slab);
     // The vector of cgroup pointers, flag bits in its lowest bits, hangs on the descriptor alone.
-    if (slab_.extensions) add_word(word(descriptor, *slab_.extensions) & ~u64{7});
+    if (slab_.extensions) add_word(word(descriptor, *slab_.extensions) & ~u64{7}, frame, *slab_.extensions);
     return count(PageClass::Slab, std::min(u64{1} << slab->order, left));
   }
 
@@ -133,7 +133,7 @@ class MapReader {
     Range self{memory_.space().linear(frame * kPageBytes), pages * kPageBytes};
     auto add = [&](Offset offset) {
       u64 value = word(descriptor, offset);
-      if (!self.contains(Addr{value})) add_word(value);
+      if (!self.contains(Addr{value})) add_word(value, frame, offset);
     };
     add(page_.lru);
     add(page_.lru + 8);
@@ -144,17 +144,20 @@ class MapReader {
   }
 
   // Neighbours often belong to one file and one cgroup: what was just seen is not kept again.
-  void add_word(u64 value) {
+  void add_word(u64 value, u64 frame, Offset offset) {
     if (!memory_.space().linear_span().contains(Addr{value})) return;
     u64& seen = recent_[value >> 4 & (recent_.size() - 1)];
-    if (seen == value) return;
+    if (seen == value && places_ == WordPlaces::Unknown) return;
     seen = value;
     map_.words.push_back(value);
+    if (places_ == WordPlaces::Unknown) return;
+    map_.word_places.push_back(memory_.space().page_descriptors + frame * page_.size_bytes + offset);
   }
 
   const KernelMemory& memory_;
   const PageLayout& page_;
   const SlabLayout& slab_;
+  WordPlaces places_;
   std::vector<std::byte> buffer_;
   u64 first_frame_ = 0;
   std::array<u64, 256> recent_{};
@@ -180,8 +183,8 @@ void FrameBits::clear_range(u64 frame, u64 count) {
 }
 
 Result<PageMap> read_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
-                              const std::function<bool()>& keep_going) {
-  return MapReader(memory, page, slab).run(keep_going);
+                              const std::function<bool()>& keep_going, WordPlaces places) {
+  return MapReader(memory, page, slab, places).run(keep_going);
 }
 
 std::optional<SlabPage> decode_slab(Bytes descriptor, const PageLayout& page, const SlabLayout& slab) {

@@ -59,12 +59,15 @@ struct PageMap {
   std::vector<CompoundPage> compounds;    // ascending by frame
   FrameBits plain, reserved;
   std::vector<u64> words;      // pointers into the linear map that stand in descriptors of pages in use
+  std::vector<Addr> word_places;  // where each stands, when it is noted
   u64 unread_descriptors = 0;  // pages whose descriptors could not be read
 };
 
+enum class WordPlaces : u8 { Unknown, Noted };
+
 // Reads the memory map. `keep_going` is asked every few thousand pages; Interrupted when it says no.
 Result<PageMap> read_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
-                              const std::function<bool()>& keep_going);
+                              const std::function<bool()>& keep_going, WordPlaces places = WordPlaces::Unknown);
 
 // The order of the compound page whose descriptor stands first, the next one behind it; 0 when it is none.
 u64 compound_order(Bytes descriptors, const PageLayout& page);

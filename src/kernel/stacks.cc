@@ -33,7 +33,7 @@ void add_sleeping_stack(Addr sp, Bytes frames, u64 switch_frame_bytes, const Sta
     std::vector<u64> dead;
     for (u64 at = end; at < size; at += 8) dead.push_back(word(at));
     for (u64 at = begin; at < end; at += 8) {
-      if (std::ranges::find(dead, word(at)) == dead.end()) roots.words.push_back(word(at));
+      if (std::ranges::find(dead, word(at)) == dead.end()) roots.words.push_back({word(at), sp + at});
     }
     return;
   }

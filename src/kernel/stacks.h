@@ -25,8 +25,12 @@ struct StackText {
 // `frames` are the bytes from the saved stack pointer, `sp`, to the end of the stack; `switch_frame_bytes` is what the context
 // switch pushed (struct inactive_task_frame). Appends what is to be scanned.
 struct StackRoots {
+  struct Word {
+    u64 value;
+    Addr at;
+  };
   std::vector<Range> ranges;
-  std::vector<u64> words;
+  std::vector<Word> words;
 };
 void add_sleeping_stack(Addr sp, Bytes frames, u64 switch_frame_bytes, const StackText& text, StackRoots& roots);
 

@@ -14,6 +14,10 @@ constexpr u64 kKthread = kText + 0x800;
 constexpr StackText kStackText{.kernel = {Addr{kText}, 0x1000}, .kthread = Range{Addr{kKthread}, 0x80}};
 constexpr u64 kFrame = 56;
 
+std::ptrdiff_t count_of(const StackRoots& roots, u64 word) {
+  return std::ranges::count(roots.words, word, &StackRoots::Word::value);
+}
+
 StackRoots roots_of(const std::vector<u64>& words, const StackText& text = kStackText, u64 frame = kFrame) {
   StackRoots roots;
   add_sleeping_stack(kSp, std::as_bytes(std::span(words)), frame, text, roots);
@@ -52,8 +56,8 @@ TEST(SleepingStack, OfAKernelThreadOnlyTheFramesAboveKthreadCount_WithoutCopiesO
   words[60] = 0x2222;
   StackRoots roots = roots_of(words);
   EXPECT_TRUE(roots.ranges.empty());
-  EXPECT_EQ(std::ranges::count(roots.words, u64{0x1111}), 1);
-  EXPECT_EQ(std::ranges::count(roots.words, u64{0x2222}), 0);
+  EXPECT_EQ(count_of(roots, 0x1111), 1);
+  EXPECT_EQ(count_of(roots, 0x2222), 0);
 }
 
 TEST(SleepingStack, OfSeveralAddressesInKthreadTheHighestIsTaken) {
@@ -61,7 +65,7 @@ TEST(SleepingStack, OfSeveralAddressesInKthreadTheHighestIsTaken) {
   words[30] = kKthread + 8;  // left behind by an earlier call
   words[40] = 0x1111;
   words[50] = kKthread + 4;
-  EXPECT_EQ(std::ranges::count(roots_of(words).words, u64{0x1111}), 1);
+  EXPECT_EQ(count_of(roots_of(words), 0x1111), 1);
 }
 
 TEST(SleepingStack, AProcesssStackCountsToItsEnd_WhateverStandsThere) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <unordered_set>
 #include <utility>
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr u64 kMaxTasks = 1 << 23;  // more than the kernel's own limit of pids
 constexpr int kTries = 16;
+constexpr std::size_t kNameBytes = 16;   // TASK_COMM_LEN
 constexpr int kStartStackField = 28;  // of /proc/pid/stat, proc(5)
 
 class Reader {
@@ -91,6 +93,8 @@ class Reader {
     task.stack = Addr{word(layout_.stack)};
     task.saved_sp = Addr{word(layout_.sp)};
     task.pid = load_unchecked<u32>(bytes_.data() + layout_.pid);
+    const char* name = reinterpret_cast<const char*>(bytes_.data() + layout_.comm);
+    task.name.assign(name, ::strnlen(name, kNameBytes));
     task.is_running = load_unchecked<u32>(bytes_.data() + layout_.on_cpu) != 0;
     task.is_kernel_thread = word(layout_.mm) == 0;
     task.is_ours = is_ours(Addr{word(layout_.mm)});

@@ -13,6 +13,7 @@ struct Task {
   Addr stack;     // lowest address of its stack
   Addr saved_sp;  // where its live frames begin, when it is off the CPU
   u32 pid = 0;
+  std::string name;  // comm
   bool is_running = false;
   bool is_kernel_thread = false;  // it has no user memory
   bool is_ours = false;           // a thread of this very process

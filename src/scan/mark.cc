@@ -3,44 +3,52 @@
 
 #include <algorithm>
 
+#include "scan/content_scanner.h"
+
 namespace orphan {
 namespace {
 
-constexpr u64 kReadBytes = 256 << 10;
+// So many spans are remembered by number; beyond that their bits are searched for.
+constexpr std::size_t kFewSpans = 4096;
 
 // Whether a reference to an allocator's handle is passed on to what the handle stands for.
 enum class Forwarding : u8 { No, Yes };
 
+// `kTraces`: notes the address of the word by which each block was reached first.
+template <bool kTraces>
 class Marker {
  public:
   Marker(const Snapshot& snapshot, const BlockIndex& index, const Memory& memory, const MarkOptions& options)
       : snapshot_(snapshot),
         index_(index),
-        memory_(memory),
         options_(options),
         result_(options.resource),
         white_(options.resource),
         pending_(options.resource),
         pending_spans_(options.resource),
-        buffer_(kReadBytes, options.resource),
-        skip_(options.resource) {
+        few_(options.resource),
+        scanner_(snapshot, memory, Refer{this}, options.resource) {
     white_ = snapshot.live;
     pending_.resize(snapshot.live.size());
     pending_spans_.resize(snapshot.spans.size());
+    few_.reserve(kFewSpans);
+    if constexpr (kTraces) options.reached_from->assign(snapshot.live.size(), Addr{});
   }
 
   Result<MarkResult> run() {
     reach_root_spans();
-    for (BlockRef block : snapshot_.root_blocks) reach(block, Forwarding::No);
-    for (u64 word : snapshot_.root_words) refer(word);
-    auto& structs = result_.root_count[static_cast<std::size_t>(RootKind::SingleWords)];
-    structs += snapshot_.root_words.size();
+    for (BlockRef block : snapshot_.root_blocks) reach(block, Addr{}, Forwarding::No);
+    for (std::size_t i = 0; i < snapshot_.root_words.size(); ++i) {
+      refer(snapshot_.root_words[i], i < snapshot_.root_word_places.size() ? snapshot_.root_word_places[i] : Addr{});
+    }
+    auto& words = result_.root_count[static_cast<std::size_t>(RootKind::SingleWords)];
+    words += snapshot_.root_words.size();
     result_.root_bytes[static_cast<std::size_t>(RootKind::SingleWords)] += snapshot_.root_words.size() * 8;
     for (const Root& root : snapshot_.roots) {
       if (stopped()) return std::move(result_);
       result_.root_count[static_cast<std::size_t>(root.kind)] += 1;
       result_.root_bytes[static_cast<std::size_t>(root.kind)] += root.range.size_bytes;
-      TRY(scan_range(root.range));
+      TRY(scanner_.scan_range(root.range));
     }
     TRY(drain());
     return finish();
@@ -52,16 +60,23 @@ class Marker {
     for (u32 i = 0; i < snapshot_.spans.size(); ++i) {
       const Span& span = snapshot_.spans[i];
       if (span.has(span_flag::kAlias)) continue;
-      seeds.for_each(span.first_slot, span.slots, [&](u64 slot) { reach({i, slot}, Forwarding::No); });
+      seeds.for_each(span.first_slot, span.slots, [&](u64 slot) { reach({i, slot}, Addr{}, Forwarding::No); });
     }
     TRY(drain());
     return finish();
   }
 
  private:
+  struct Refer {
+    Marker* marker;
+    void operator()(u64 word, Addr at) const { marker->refer(word, at); }
+  };
+
   MarkResult finish() {
     result_.reached = snapshot_.live;
     result_.reached.subtract(white_);
+    result_.words = scanner_.words();
+    result_.unread_bytes = scanner_.unread_bytes();
     return std::move(result_);
   }
 
@@ -74,148 +89,85 @@ class Marker {
     for (u32 i = 0; i < snapshot_.spans.size(); ++i) {
       const Span& span = snapshot_.spans[i];
       if (!span.has(span_flag::kRoot) || span.has(span_flag::kAlias)) continue;
-      snapshot_.live.for_each(span.first_slot, span.slots, [&](u64 slot) { reach({i, slot}, Forwarding::No); });
+      snapshot_.live.for_each(span.first_slot, span.slots, [&](u64 slot) { reach({i, slot}, Addr{}, Forwarding::No); });
     }
   }
 
-  void refer(u64 word) {
+  void refer(u64 word, Addr at) {
     if (auto block = index_.find(word)) [[unlikely]]
-      reach(*block);
+      reach(*block, at);
   }
 
-  void reach(BlockRef block, Forwarding forwarding = Forwarding::Yes) {
+  void reach(BlockRef block, Addr at, Forwarding forwarding = Forwarding::Yes) {
     const Span& span = snapshot_.spans[block.span];
     if (forwarding == Forwarding::Yes && span.has(span_flag::kForwards) && snapshot_.live.test(block.slot)) [[unlikely]]
-      forward(block.slot);
+      forward(block.slot, at);
     if (!white_.clear_if_set(block.slot)) return;
+    if constexpr (kTraces) (*options_.reached_from)[block.slot] = at;
     if (span.has(span_flag::kNoScan)) return;
     pending_.set(block.slot);
-    pending_spans_.set(block.span);
+    if (!pending_spans_.set_if_clear(block.span)) return;
+    if (few_.size() < kFewSpans)
+      few_.push_back(block.span);
+    else
+      has_more_ = true;
   }
 
-  void forward(u64 slot) {
+  // What a handle stands for is never passed on once more: a damaged one could lead round in a circle.
+  void forward(u64 slot, Addr at) {
     auto first = std::ranges::lower_bound(snapshot_.forwards, slot, {}, &Forward::from);
-    for (; first != snapshot_.forwards.end() && first->from == slot; ++first) reach(first->to);
+    for (; first != snapshot_.forwards.end() && first->from == slot; ++first) reach(first->to, at, Forwarding::No);
   }
 
-  void scan_words(Bytes bytes) {
-    const std::byte* at = bytes.data();
-    const std::byte* end = at + bytes.size() / 8 * 8;
-    result_.words += bytes.size() / 8;
-    // Much of memory is zero: that is seen four words at a time.
-    for (; end - at >= 32; at += 32) {
-      u64 words[4];
-      std::memcpy(words, at, sizeof words);
-      if ((words[0] | words[1] | words[2] | words[3]) == 0) continue;
-      for (u64 word : words) refer(word);
-    }
-    for (; at != end; at += 8) refer(load_unchecked<u64>(at));
-  }
-
-  // Scans memory that belongs to no slab: in pieces, up to the first that cannot be read, page by page from there.
-  Result<void> scan_range(Range range) {
-    u64 lost_at_start = align_up(range.start.value, 8) - range.start.value;
-    if (lost_at_start >= range.size_bytes) return {};
-    Addr at = range.start + lost_at_start;
-    while (at < range.end()) {
-      u64 size = std::min(kReadBytes, range.end() - at);
-      auto piece = std::span(buffer_).first(size);
-      auto got = memory_.read(at, piece);
-      if (!got && got.error().code() != ErrorCode::NotMapped) return std::move(got).error();
-      if (!got && size > 4096) {
-        size = std::min(size, 4096 - at.value % 4096);
-        piece = piece.first(size);
-        got = memory_.read(at, piece);
-      }
-      if (got)
-        scan_words(piece);
-      else
-        result_.unread_bytes += size;
-      at += size;
-    }
-    return {};
-  }
-
+  // Rounds, each in ascending order of the spans, so that all that is pending in a span is read at once: over all spans while
+  // many are pending, over the few that are named when they are few (a long list, say).
   Result<void> drain() {
-    for (;;) {
-      u64 span = pending_spans_.find_from(0);
-      if (span == pending_spans_.size()) return {};
-      for (u64 n = 0; span != pending_spans_.size(); span = pending_spans_.find_from(span + 1), ++n) {
-        if (n % 256 == 0 && stopped()) return {};
-        pending_spans_.clear(span);
-        TRY(scan_span(snapshot_.spans[span]));
+    std::pmr::vector<u32> round(options_.resource);
+    while (has_more_ || !few_.empty()) {
+      round.swap(few_);
+      few_.clear();
+      if (std::exchange(has_more_, false)) {
+        TRY(sweep());
+      } else {
+        std::ranges::sort(round);
+        for (u32 span : round) TRY(scan_pending(span));
       }
-    }
-  }
-
-  Result<void> scan_span(const Span& span) {
-    if (span.has(span_flag::kReplicated)) {
-      pending_.clear(span.first_slot);
-      for (u64 offset : snapshot_.copy_offsets) {
-        TRY(scan_range({span.start + offset, snapshot_.shape_of(span).object_bytes}));
-      }
-      return {};
-    }
-    u64 size = snapshot_.contents_bytes(span);
-    if (size > buffer_.size() || (span.slots == 1 && !span.has(span_flag::kFiltered))) return scan_big(span);
-    auto contents = memory_.view(span.start, std::span(buffer_).first(size));
-    if (!contents && contents.error().code() != ErrorCode::NotMapped) return std::move(contents).error();
-    if (!contents) {
-      result_.unread_bytes += size;
-      pending_.for_each(span.first_slot, span.slots, [&](u64 slot) { pending_.clear(slot); });
-      return {};
-    }
-    const Shape& shape = snapshot_.shape_of(span);
-    // A slot that becomes pending behind us sets the span pending again.
-    pending_.for_each(span.first_slot, span.slots, [&](u64 slot) {
-      pending_.clear(slot);
-      Bytes object = contents->subspan((slot - span.first_slot) * shape.stride_bytes, shape.object_bytes);
-      if (span.has(span_flag::kFiltered))
-        scan_filtered(span, slot, object);
-      else
-        scan_words(object);
-    });
-    return {};
-  }
-
-  Result<void> scan_big(const Span& span) {
-    for (u64 slot = pending_.find_from(span.first_slot); slot < span.first_slot + span.slots;
-         slot = pending_.find_from(slot + 1)) {
-      pending_.clear(slot);
-      TRY(scan_range({snapshot_.slot_address(span, slot), snapshot_.shape_of(span).object_bytes}));
+      if (stopped()) return {};
     }
     return {};
   }
 
-  void scan_filtered(const Span& span, u64 slot, Bytes object) {
-    skip_.clear();
-    snapshot_.filter->non_owning(span, snapshot_.slot_address(span, slot), object, skip_);
-    u64 at = 0;
-    for (Extent extent : skip_) {
-      VERIFY(extent.offset >= at && extent.offset <= object.size());
-      scan_words(object.subspan(at, extent.offset - at));
-      at = std::min<u64>(align_up(extent.offset + extent.size_bytes, 8), object.size());
+  Result<void> sweep() {
+    u64 n = 0;
+    for (u64 span = pending_spans_.find_from(0); span != pending_spans_.size(); span = pending_spans_.find_from(span + 1)) {
+      if (n++ % 256 == 0 && stopped()) return {};
+      TRY(scan_pending(static_cast<u32>(span)));
     }
-    scan_words(object.subspan(at));
+    return {};
+  }
+
+  Result<void> scan_pending(u32 span) {
+    if (!pending_spans_.clear_if_set(span)) return {};
+    return scanner_.scan_blocks(snapshot_.spans[span], pending_);
   }
 
   const Snapshot& snapshot_;
   const BlockIndex& index_;
-  const Memory& memory_;
   const MarkOptions& options_;
   MarkResult result_;
   BitVector white_;  // live and not reached yet
   BitVector pending_;
   BitVector pending_spans_;
-  std::pmr::vector<std::byte> buffer_;
-  std::pmr::vector<Extent> skip_;
+  std::pmr::vector<u32> few_;  // spans that became pending since the round began, up to kFewSpans of them
+  bool has_more_ = false;      // others did as well
+  ContentScanner<Refer> scanner_;
 };
 
 }  // namespace
 
 Result<void> mark_from(const BitVector& seeds, const Snapshot& snapshot, const BlockIndex& index, const Memory& memory,
                        const MarkOptions& options, MarkResult& result) {
-  MarkResult more = TRY(Marker(snapshot, index, memory, options).run_from(seeds, result.reached));
+  MarkResult more = TRY(Marker<false>(snapshot, index, memory, options).run_from(seeds, result.reached));
   result.reached = std::move(more.reached);
   result.words += more.words;
   result.unread_bytes += more.unread_bytes;
@@ -224,7 +176,8 @@ Result<void> mark_from(const BitVector& seeds, const Snapshot& snapshot, const B
 }
 
 Result<MarkResult> mark(const Snapshot& snapshot, const BlockIndex& index, const Memory& memory, const MarkOptions& options) {
-  return Marker(snapshot, index, memory, options).run();
+  if (options.reached_from != nullptr) return Marker<true>(snapshot, index, memory, options).run();
+  return Marker<false>(snapshot, index, memory, options).run();
 }
 
 }  // namespace orphan

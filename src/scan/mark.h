@@ -2,7 +2,7 @@
 // Colour the blocks: which of them can be reached from the roots?
 //
 // Every aligned word of the roots, and of each block that is reached, is taken for a reference. A block is read only after it
-// was reached, so a leaked one never is. Work that is left to do is a bit a slot (pending) and a bit a span; spans are swept
+// was reached, so a leaked one never is. Work that is left to do is a bit a slot (pending) and a bit a span; spans are taken
 // in ascending order, so that all that is pending in a slab is read in one piece.
 #pragma once
 #include <array>
@@ -27,6 +27,9 @@ struct MarkResult {
 struct MarkOptions {
   std::pmr::memory_resource* resource = std::pmr::get_default_resource();
   std::function<bool()> keep_going;  // asked now and then; absent: never stops
+  // When given: by slot, where the word stands by which the block was reached first; 0 for what is reached from the start.
+  // Costs eight bytes a slot; for mark() only.
+  std::pmr::vector<Addr>* reached_from = nullptr;
 };
 
 // Colours `snapshot`. Reads the contents through `memory`; NotMapped is counted in unread_bytes, any other error is returned.

@@ -173,10 +173,31 @@ TEST(MarkMemory, ABlockOrSlabThatIsGoneIsCountedAsUnread) {
   for (u32 slots : {1U, 64U}) {
     Addr start = kLinear + slots * kPage;
     heap.snapshot.add_span(start, slots, shape, 0);
-    heap.add_root_to(start);
+    for (u64 i = 0; i < slots; ++i) heap.add_root_to(start + i * 64);
   }
   heap.snapshot.live.set_range(0, 65);
   EXPECT_EQ(heap.mark().unread_bytes, 64U + kPage);
+}
+
+TEST(MarkMemory, OfALargeSlabOnlyTheFewBlocksThatAreWantedAreRead) {
+  struct CountingMemory : FakeMemory {
+    Result<void> read(Addr at, std::span<std::byte> out) const override {
+      bytes += out.size();
+      return FakeMemory::read(at, out);
+    }
+    mutable u64 bytes = 0;
+  } memory;
+  for (u64 wanted : {1U, 64U}) {
+    FakeHeap heap;
+    heap.add_slab(kLinear, 64, 128, 128);
+    for (u64 i = 0; i < wanted; ++i) heap.add_root_to(kLinear + i * 128);
+    memory.map({kLinear, 64 * u64{128}});
+    memory.map(FakeHeap::kRoots);
+    for (u64 i = 0; i < wanted; ++i) memory.put(kRoots + i * 8, (kLinear + i * 128).value);
+    memory.bytes = 0;
+    ASSERT_TRUE(bool(mark(heap.snapshot, heap.index(), memory, {})));
+    EXPECT_EQ(memory.bytes, wanted * 8 + (wanted == 1 ? 128 : 64 * 128)) << wanted;
+  }
 }
 
 TEST(MarkMemory, OfAReplicatedBlockAMissingCopyIsCounted_TheOthersAreScanned) {

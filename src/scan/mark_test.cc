@@ -388,5 +388,33 @@ TEST(MarkFrom, AHandleThatIsASeedIsNotPassedOn_AReferenceToItIs) {
   }
 }
 
+TEST(Mark, WhereABlockWasReachedFirstIsNotedWhenAskedFor) {
+  FakeHeap heap;
+  u64 held = heap.add_slab(kLinear, 2, 64, 64);
+  u64 lost = heap.add_block(kLinear + kPage, 64);
+  heap.add_root_to(kLinear);
+  heap.point(kLinear + 8, kLinear + 64);
+  std::pmr::vector<Addr> from;
+  ASSERT_TRUE(bool(mark(heap.snapshot, heap.index(), heap.memory, {.keep_going = {}, .reached_from = &from})));
+  EXPECT_EQ(from[held], kRoots);
+  EXPECT_EQ(from[held + 1], kLinear + 8);
+  EXPECT_EQ(from[lost], Addr{});
+}
+
+TEST(Mark, ALongListIsFollowedInAnyOrderOfItsAddresses) {
+  constexpr u64 kSlabs = 6000, kSlots = 64;  // more spans than are remembered by number
+  FakeHeap heap;
+  for (u64 i = 0; i < kSlabs / 2; ++i) heap.add_slab(kLinear + i * kPage, kSlots, 64, 64);
+  for (u64 i = 0; i < kSlabs / 2; ++i) heap.add_slab(kVmalloc + i * kPage, kSlots, 64, 64);
+  auto at = [&](u64 slab) { return slab < kSlabs / 2 ? kLinear + slab * kPage : kVmalloc + (slab - kSlabs / 2) * kPage; };
+  // One list through the first objects, downwards; a fan from each end to everything else.
+  heap.add_root_to(at(kSlabs - 1));
+  for (u64 i = 1; i < kSlabs; ++i) heap.point(at(i), at(i - 1));
+  for (u64 slab = 0; slab < kSlabs; ++slab) {
+    for (u64 slot = 0; slot + 1 < kSlots; ++slot) heap.point(at(slab) + slot * 64 + 8, at((slab * 7 + 1) % kSlabs) + (slot + 1) * 64);
+  }
+  EXPECT_EQ(heap.mark().reached.count(), kSlabs * kSlots);
+}
+
 }  // namespace
 }  // namespace orphan

@@ -103,6 +103,7 @@ struct Snapshot {
         live(resource),
         roots(resource),
         root_words(resource),
+        root_word_places(resource),
         root_blocks(resource),
         forwards(resource),
         copy_offsets(resource) {}
@@ -130,6 +131,7 @@ struct Snapshot {
   BitVector live;  // one bit a slot
   std::pmr::vector<Root> roots;
   std::pmr::vector<u64> root_words;        // single words that were found in roots while the snapshot was made
+  std::pmr::vector<Addr> root_word_places;  // where each of these stands; empty unless somebody asked for it
   std::pmr::vector<BlockRef> root_blocks;  // reached from the start, without being passed on to where they forward
   std::pmr::vector<Forward> forwards;      // by `from`
   std::pmr::vector<u64> copy_offsets;      // of kReplicated spans; added with wrap-around

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// `orphan who`: what block holds an address, who points at it, and how is it reached?
+#include "cli/who.h"
+
+#include <algorithm>
+
+#include "cli/session.h"
+#include "kernel/who.h"
+
+namespace orphan::cli {
+namespace {
+
+struct Answers {
+  std::string target;
+  std::vector<Who> who;
+};
+
+Result<Answers> ask(const WhoCommand& command, Session& session) {
+  auto target = TRY(session.open_kernel());
+  kernel::WhoOptions options{.addresses = {}, .max_referrers = command.max_referrers};
+  for (u64 address : command.addresses) options.addresses.push_back(Addr{address});
+  Answers answers;
+  answers.target = "kernel " + target->release();
+  answers.who = TRY(kernel::who(*target, options, session.look_hooks()));
+  return answers;
+}
+
+std::string print(const Answers& answers, Format format) {
+  if (format == Format::Json) return to_json(answers.target, answers.who);
+  std::string text;
+  for (const Who& who : answers.who) text += to_text(who);
+  return text;
+}
+
+bool is_held(const Who& who) {
+  return who.block && (who.block->state != BlockState::Free && who.block->state != BlockState::Unreferenced);
+}
+
+}  // namespace
+
+int run_who(const WhoCommand& command) {
+  Session session;
+  Result<Answers> answers = ask(command, session);
+  if (!answers) return session.fail(answers.error());
+  int status = std::ranges::all_of(answers->who, is_held) ? 0 : 1;
+  return session.finish(command.output, print(*answers, command.format), status);
+}
+
+}  // namespace orphan::cli

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who points at an address of the kernel's, and how is it reached? One look at the kernel as it is now: what moves meanwhile may
+// be missing.
+#pragma once
+#include "kernel/target.h"
+#include "report/who.h"
+
+namespace orphan::kernel {
+
+struct WhoOptions {
+  std::vector<Addr> addresses;
+  u64 max_referrers = 20;  // are listed for each
+};
+
+// Answers stand in the order of the addresses. Interrupted when keep_going says no; other errors as take_look().
+Result<std::vector<Who>> who(Target& target, const WhoOptions& options, const LookHooks& hooks);
+
+}  // namespace orphan::kernel

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/who.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "base/verify.h"
+#include "report/format.h"
+
+namespace orphan {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kSchema = 1;
+constexpr std::size_t kMaxStringBytes = 48;
+
+template <typename... T>
+void print(std::string& out, fmt::format_string<T...> format, T&&... values) {
+  fmt::format_to(std::back_inserter(out), format, std::forward<T>(values)...);
+}
+
+const char* meaning(BlockState state) {
+  switch (state) {
+    case BlockState::Referenced: return "live, and reached from a root";
+    case BlockState::Unreferenced: return "live, and reached from no root: leaked, if it stays so";
+    case BlockState::Free: return "free";
+    case BlockState::Unstable: return "in a slab that did not hold still: taken as referenced";
+    case BlockState::Untracked: return "of a cache that the kernel marks as untracked";
+  }
+  bug("no such state");
+}
+
+std::string name_of(const WhoBlock& block) {
+  std::string text = block.kind == BlockKind::Slab ? fmt::format("{} object", printable(block.cache)) : printable(block.cache);
+  print(text, " {}", to_string(block.address));
+  if (block.caller.address) print(text, " of {}", to_string(block.caller));
+  return text;
+}
+
+std::string line_of(const Referrer& referrer) {
+  std::string text;
+  if (referrer.block) {
+    print(text, "{}+0x{:x}", name_of(*referrer.block), referrer.offset_bytes);
+    if (referrer.block->state != BlockState::Referenced) print(text, " ({})", to_string(referrer.block->state));
+  } else {
+    text = referrer.root;  // made of printable parts
+  }
+  if (referrer.is_forwarded) text += ", through the allocator's handle";
+  return text;
+}
+
+std::string block_lines(const Who& who) {
+  std::string out;
+  print(out, "{} is in {}, {} bytes, at +0x{:x}\n", to_string(who.address), name_of(*who.block), with_commas(who.block->size_bytes),
+        who.offset_bytes);
+  print(out, "  state: {}\n", meaning(who.block->state));
+  for (const Evidence& evidence : who.evidence) {
+    bool is_symbol = evidence.kind == Evidence::Kind::Symbol;
+    print(out, "  {}: {} at +0x{:x}\n", is_symbol ? "symbol" : "string",
+          is_symbol ? printable(evidence.text) : in_quotes(std::string_view(evidence.text).substr(0, kMaxStringBytes)),
+          evidence.offset_bytes);
+  }
+  return out;
+}
+
+Json block_json(const WhoBlock& block) {
+  Json json = Json::object();
+  json["address"] = to_string(block.address);
+  json["size"] = block.size_bytes;
+  json["kind"] = to_string(block.kind);
+  json["cache"] = printable(block.cache);
+  json["caller"] = block.caller.address ? Json(to_string(block.caller)) : Json();
+  json["state"] = to_string(block.state);
+  return json;
+}
+
+Json referrer_json(const Referrer& referrer) {
+  Json json = Json::object();
+  json["at"] = referrer.at ? Json(to_string(referrer.at)) : Json();
+  json["word"] = fmt::format("0x{:x}", referrer.word);
+  json["through_handle"] = referrer.is_forwarded;
+  json["block"] = referrer.block ? block_json(*referrer.block) : Json();
+  json["offset"] = referrer.block ? Json(referrer.offset_bytes) : Json();
+  json["root"] = referrer.block ? Json() : Json(referrer.root);
+  return json;
+}
+
+Json referrers_json(const std::vector<Referrer>& referrers) {
+  Json json = Json::array();
+  for (const Referrer& referrer : referrers) json.push_back(referrer_json(referrer));
+  return json;
+}
+
+Json who_json(const Who& who) {
+  Json json = Json::object();
+  json["address"] = to_string(who.address);
+  json["place"] = who.block ? Json() : Json(who.place);
+  json["block"] = who.block ? block_json(*who.block) : Json();
+  json["offset"] = who.block ? Json(who.offset_bytes) : Json();
+  json["evidence"] = Json::array();
+  for (const Evidence& evidence : who.evidence) {
+    const char* kind = evidence.kind == Evidence::Kind::Symbol ? "symbol" : "string";
+    json["evidence"].push_back({{"kind", kind}, {"offset", evidence.offset_bytes}, {"text", printable(evidence.text)}});
+  }
+  json["referrer_count"] = who.referrer_count;
+  json["referrers"] = referrers_json(who.referrers);
+  json["path"] = referrers_json(who.path);
+  json["path_is_whole"] = who.is_path_whole;
+  return json;
+}
+
+}  // namespace
+
+const char* to_string(BlockState state) {
+  switch (state) {
+    case BlockState::Referenced: return "referenced";
+    case BlockState::Unreferenced: return "unreferenced";
+    case BlockState::Free: return "free";
+    case BlockState::Unstable: return "unstable";
+    case BlockState::Untracked: return "untracked";
+  }
+  bug("no such state");
+}
+
+std::string to_text(const Who& who) {
+  if (!who.block) return fmt::format("{} is in no allocator's block: {}\n", to_string(who.address), who.place);
+  std::string out = block_lines(who);
+  if (who.referrer_count == 0) {
+    out += "  referrers: none\n";
+  } else {
+    print(out, "  referrers: {}\n", with_commas(who.referrer_count));
+    for (const Referrer& referrer : who.referrers) print(out, "    {}\n", line_of(referrer));
+    if (who.referrer_count > who.referrers.size()) print(out, "    +{} more\n", with_commas(who.referrer_count - who.referrers.size()));
+  }
+  if (who.path.empty()) return out;
+  print(out, "  path from a root:\n");
+  if (!who.is_path_whole) print(out, "    ...\n");
+  for (const Referrer& step : who.path) print(out, "    {} ->\n", line_of(step));
+  print(out, "    {}\n", name_of(*who.block));
+  return out;
+}
+
+std::string to_json(const std::string& target, const std::vector<Who>& answers) {
+  Json json = Json::object();
+  json["schema"] = kSchema;
+  json["target"] = printable(target);
+  json["who"] = Json::array();
+  for (const Who& who : answers) json["who"].push_back(who_json(who));
+  return json.dump(2, ' ', true, Json::error_handler_t::replace) + '\n';
+}
+
+}  // namespace orphan

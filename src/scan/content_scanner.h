@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the words of roots and of blocks, in big pieces, and hands each to a visitor. What is common to marking and to looking
+// for references.
+#pragma once
+#include <algorithm>
+
+#include "memory/memory.h"
+#include "scan/snapshot.h"
+
+namespace orphan {
+
+// `Visitor` is called as visitor(word, address of the word); words that are zero may be left out. NotMapped is counted in
+// unread_bytes(), any other error is returned.
+template <typename Visitor>
+class ContentScanner {
+ public:
+  ContentScanner(const Snapshot& snapshot, const Memory& memory, Visitor visitor, std::pmr::memory_resource* resource)
+      : snapshot_(snapshot), memory_(memory), visitor_(visitor), buffer_(kReadBytes, resource), skip_(resource) {}
+
+  u64 words() const { return words_; }
+  u64 unread_bytes() const { return unread_bytes_; }
+
+  // Memory that belongs to no slab: in pieces, up to the first that cannot be read, page by page from there.
+  Result<void> scan_range(Range range) {
+    u64 lost_at_start = align_up(range.start.value, 8) - range.start.value;
+    if (lost_at_start >= range.size_bytes) return {};
+    Addr at = range.start + lost_at_start;
+    while (at < range.end()) {
+      u64 size = std::min(kReadBytes, range.end() - at);
+      auto piece = std::span(buffer_).first(size);
+      auto got = memory_.read(at, piece);
+      if (!got && got.error().code() != ErrorCode::NotMapped) return std::move(got).error();
+      if (!got && size > kPage) {
+        size = std::min(size, kPage - at.value % kPage);
+        piece = piece.first(size);
+        got = memory_.read(at, piece);
+      }
+      if (got)
+        scan_words(piece, at);
+      else
+        unread_bytes_ += size;
+      at += size;
+    }
+    return {};
+  }
+
+  // The objects of `span` whose bits are set in `pending`. Each bit is cleared before its object is scanned: one that the
+  // visitor sets again is left set.
+  Result<void> scan_blocks(const Span& span, BitVector& pending) {
+    const Shape& shape = snapshot_.shape_of(span);
+    if (span.has(span_flag::kReplicated)) {
+      pending.clear(span.first_slot);
+      for (u64 offset : snapshot_.copy_offsets) TRY(scan_range({span.start + offset, shape.object_bytes}));
+      return {};
+    }
+    u64 size = snapshot_.contents_bytes(span);
+    if (size > buffer_.size() || (span.slots == 1 && !span.has(span_flag::kFiltered))) return scan_big(span, pending);
+    u64 wanted = size > kPage / 2 ? pending.count(span.first_slot, span.slots) : span.slots;
+    if (wanted * (kReadCost + shape.object_bytes) < size) return scan_single(span, pending);
+    auto contents = memory_.view(span.start, std::span(buffer_).first(size));
+    if (!contents && contents.error().code() != ErrorCode::NotMapped) return std::move(contents).error();
+    if (!contents) {
+      unread_bytes_ += size;
+      pending.for_each(span.first_slot, span.slots, [&](u64 slot) { pending.clear(slot); });
+      return {};
+    }
+    pending.for_each(span.first_slot, span.slots, [&](u64 slot) {
+      pending.clear(slot);
+      scan_object(span, slot, contents->subspan((slot - span.first_slot) * shape.stride_bytes, shape.object_bytes));
+    });
+    return {};
+  }
+
+ private:
+  static constexpr u64 kReadBytes = 256 << 10;
+  static constexpr u64 kPage = 4096;
+  // A read costs about as much as so many bytes of one.
+  static constexpr u64 kReadCost = 1024;
+
+  void scan_words(Bytes bytes, Addr at) {
+    const std::byte* from = bytes.data();
+    const std::byte* end = from + bytes.size() / 8 * 8;
+    words_ += bytes.size() / 8;
+    // Much of memory is zero: that is seen four words at a time.
+    for (; end - from >= 32; from += 32, at += 32) {
+      u64 words[4];
+      std::memcpy(words, from, sizeof words);
+      if ((words[0] | words[1] | words[2] | words[3]) == 0) continue;
+      for (u64 i = 0; i < 4; ++i) visitor_(words[i], at + i * 8);
+    }
+    for (; from != end; from += 8, at += 8) visitor_(load_unchecked<u64>(from), at);
+  }
+
+  Result<void> scan_big(const Span& span, BitVector& pending) {
+    u64 end = span.first_slot + span.slots;
+    for (u64 slot = pending.find_from(span.first_slot); slot < end; slot = pending.find_from(slot + 1)) {
+      pending.clear(slot);
+      TRY(scan_range({snapshot_.slot_address(span, slot), snapshot_.shape_of(span).object_bytes}));
+    }
+    return {};
+  }
+
+  // Few of many: only their bytes are read.
+  Result<void> scan_single(const Span& span, BitVector& pending) {
+    u64 end = span.first_slot + span.slots;
+    for (u64 slot = pending.find_from(span.first_slot); slot < end; slot = pending.find_from(slot + 1)) {
+      pending.clear(slot);
+      u64 size = snapshot_.shape_of(span).object_bytes;
+      auto contents = memory_.view(snapshot_.slot_address(span, slot), std::span(buffer_).first(size));
+      if (!contents && contents.error().code() != ErrorCode::NotMapped) return std::move(contents).error();
+      if (contents)
+        scan_object(span, slot, *contents);
+      else
+        unread_bytes_ += size;
+    }
+    return {};
+  }
+
+  void scan_object(const Span& span, u64 slot, Bytes object) {
+    Addr at = snapshot_.slot_address(span, slot);
+    if (!span.has(span_flag::kFiltered)) {
+      scan_words(object, at);
+      return;
+    }
+    skip_.clear();
+    snapshot_.filter->non_owning(span, at, object, skip_);
+    u64 done = 0;
+    for (Extent extent : skip_) {
+      VERIFY(extent.offset >= done && extent.offset <= object.size());
+      scan_words(object.subspan(done, extent.offset - done), at + done);
+      done = std::min<u64>(align_up(extent.offset + extent.size_bytes, 8), object.size());
+    }
+    scan_words(object.subspan(done), at + done);
+  }
+
+  const Snapshot& snapshot_;
+  const Memory& memory_;
+  Visitor visitor_;
+  std::pmr::vector<std::byte> buffer_;
+  std::pmr::vector<Extent> skip_;
+  u64 words_ = 0;
+  u64 unread_bytes_ = 0;
+};
+
+}  // namespace orphan

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scan/references.h"
+
+#include <algorithm>
+
+#include "scan/content_scanner.h"
+
+namespace orphan {
+namespace {
+
+class Searcher {
+ public:
+  Searcher(const Snapshot& snapshot, const BlockIndex& index, const Memory& memory, const ReferenceSearch& search,
+           const std::function<void(const Reference&)>& found)
+      : snapshot_(snapshot),
+        index_(index),
+        search_(search),
+        found_(found),
+        scanner_(snapshot, memory, Visit{this}, std::pmr::get_default_resource()) {}
+
+  Result<void> run() {
+    if (search_.search_roots) TRY(search_roots());
+    BitVector pending = *search_.sources;
+    for (u32 i = 0; i < snapshot_.spans.size(); ++i) {
+      const Span& span = snapshot_.spans[i];
+      if (span.has(span_flag::kAlias) || span.has(span_flag::kNoScan)) continue;
+      if (pending.find_from(span.first_slot) >= span.first_slot + span.slots) continue;
+      if (i % 256 == 0) TRY(check());
+      TRY(scanner_.scan_blocks(span, pending));
+    }
+    return {};
+  }
+
+ private:
+  struct Visit {
+    Searcher* searcher;
+    void operator()(u64 word, Addr at) const { searcher->visit(word, at); }
+  };
+
+  Result<void> check() const {
+    if (search_.keep_going && !search_.keep_going()) return Error(ErrorCode::Interrupted, "looking for references");
+    return {};
+  }
+
+  Result<void> search_roots() {
+    for (std::size_t i = 0; i < snapshot_.root_words.size(); ++i) {
+      visit(snapshot_.root_words[i], i < snapshot_.root_word_places.size() ? snapshot_.root_word_places[i] : Addr{});
+    }
+    for (const Root& root : snapshot_.roots) {
+      TRY(check());
+      TRY(scanner_.scan_range(root.range));
+    }
+    return {};
+  }
+
+  void visit(u64 word, Addr at) {
+    auto block = index_.find(word);
+    if (!block) return;
+    report({at, word, *block, false});
+    if (!snapshot_.spans[block->span].has(span_flag::kForwards)) return;
+    auto first = std::ranges::lower_bound(snapshot_.forwards, block->slot, {}, &Forward::from);
+    for (; first != snapshot_.forwards.end() && first->from == block->slot; ++first) report({at, word, first->to, true});
+  }
+
+  void report(const Reference& reference) const {
+    if (!search_.targets->test(reference.to.slot)) return;
+    auto source = index_.find(reference.at.value);
+    if (source && source->slot == reference.to.slot) return;
+    found_(reference);
+  }
+
+  const Snapshot& snapshot_;
+  const BlockIndex& index_;
+  const ReferenceSearch& search_;
+  const std::function<void(const Reference&)>& found_;
+  ContentScanner<Visit> scanner_;
+};
+
+}  // namespace
+
+Result<void> find_references(const Snapshot& snapshot, const BlockIndex& index, const Memory& memory, const ReferenceSearch& search,
+                             const std::function<void(const Reference&)>& found) {
+  return Searcher(snapshot, index, memory, search, found).run();
+}
+
+}  // namespace orphan
