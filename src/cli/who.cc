@@ -21,7 +21,7 @@ Result<Answers> ask(const WhoCommand& command, Session& session) {
   for (u64 address : command.addresses) options.addresses.push_back(Addr{address});
   Answers answers;
   answers.target = "kernel " + target->release();
-  answers.who = TRY(kernel::who(*target, options, session.look_hooks()));
+  answers.who = TRY(kernel::who({target->kernel(), target->owners(), target->symbols()}, options, session.look_hooks()));
   return answers;
 }
 

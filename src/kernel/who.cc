@@ -19,17 +19,18 @@ constexpr std::size_t kEvidenceLines = 12;
 
 class Asker {
  public:
-  Asker(Target& target, const WhoOptions& options, const LookHooks& hooks) : target_(target), options_(options), hooks_(hooks) {}
+  Asker(const WhoTarget& target, const WhoOptions& options, const LookHooks& hooks)
+      : target_(target), kernel_(target.kernel), options_(options), hooks_(hooks) {
+    kernel_.notes_places = true;
+  }
 
   Result<std::vector<Who>> run() {
-    Kernel kernel = target_.kernel();
-    kernel.notes_places = true;
-    look_ = TRY(take_look(kernel, target_.owners(), hooks_));
+    look_ = TRY(take_look(kernel_, target_.owners, hooks_));
     for (const Module& module : look_->modules)
-      add_symbols(target_.memory(), target_.layouts().module, module, target_.symbols());
-    places_.emplace(kernel, *look_, target_.symbols());
+      add_symbols(kernel_.memory, kernel_.layouts.module, module, target_.symbols);
+    places_.emplace(kernel_, *look_, target_.symbols);
     step("following references");
-    marked_.emplace(TRY(mark(look_->snapshot, *look_->index, target_.memory(),
+    marked_.emplace(TRY(mark(look_->snapshot, *look_->index, kernel_.memory,
                              {.keep_going = hooks_.keep_going, .reached_from = &reached_from_})));
     if (marked_->stopped) return Error(ErrorCode::Interrupted, "following references");
     for (Addr address : options_.addresses) answers_.push_back(start(address));
@@ -89,13 +90,13 @@ class Asker {
   WhoBlock block_of(BlockRef ref) const {
     const Span& span = look_->snapshot.spans[ref.span];
     const Shape& shape = look_->snapshot.shape_of(span);
-    const Owner& owner = target_.owners()[shape.owner];
+    const Owner& owner = target_.owners[shape.owner];
     WhoBlock block;
     block.address = start_of(ref);
     block.size_bytes = shape.object_bytes;
     block.kind = owner.kind;
     block.cache = owner.name;
-    if (owner.caller) block.caller = to_frame(owner.caller, target_.symbols());
+    if (owner.caller) block.caller = to_frame(owner.caller, target_.symbols);
     block.state = state_of(span, ref.slot);
     return block;
   }
@@ -128,7 +129,7 @@ class Asker {
         who.is_path_whole = false;
         return;
       }
-      auto word = read_value<u64>(target_.memory(), at);
+      auto word = read_value<u64>(kernel_.memory, at);
       who.path.insert(who.path.begin(), referrer(at, word ? *word : 0, false));
       auto from = find(at);
       if (!from) return;
@@ -140,8 +141,8 @@ class Asker {
     const Span& span = look_->snapshot.spans[block.span];
     std::vector<std::byte> bytes(std::min(look_->snapshot.shape_of(span).object_bytes, kEvidenceBytes));
     bool is_replicated = span.has(span_flag::kReplicated) && !look_->snapshot.copy_offsets.empty();
-    if (!target_.memory().read(start_of(block) + (is_replicated ? look_->snapshot.copy_offsets[0] : 0), bytes)) return;
-    EvidenceGatherer gatherer(target_.symbols());
+    if (!kernel_.memory.read(start_of(block) + (is_replicated ? look_->snapshot.copy_offsets[0] : 0), bytes)) return;
+    EvidenceGatherer gatherer(target_.symbols);
     gatherer.add(bytes);
     who.evidence = gatherer.result(kEvidenceLines);
   }
@@ -151,7 +152,7 @@ class Asker {
     BitVector targets;
     targets.resize(look_->snapshot.live.size());
     for (const auto& [slot, answers] : targets_) targets.set(slot);
-    return find_references(look_->snapshot, *look_->index, target_.memory(),
+    return find_references(look_->snapshot, *look_->index, kernel_.memory,
                            {.targets = &targets, .sources = &look_->snapshot.live, .search_roots = true, .keep_going = hooks_.keep_going},
                            [&](const Reference& reference) { note(reference); });
   }
@@ -164,7 +165,8 @@ class Asker {
     }
   }
 
-  Target& target_;
+  const WhoTarget& target_;
+  Kernel kernel_;
   const WhoOptions& options_;
   const LookHooks& hooks_;
   std::unique_ptr<Look> look_;
@@ -177,7 +179,7 @@ class Asker {
 
 }  // namespace
 
-Result<std::vector<Who>> who(Target& target, const WhoOptions& options, const LookHooks& hooks) {
+Result<std::vector<Who>> who(const WhoTarget& target, const WhoOptions& options, const LookHooks& hooks) {
   return Asker(target, options, hooks).run();
 }
 

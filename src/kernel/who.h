@@ -2,7 +2,7 @@
 // Who points at an address of the kernel's, and how is it reached? One look at the kernel as it is now: what moves meanwhile may
 // be missing.
 #pragma once
-#include "kernel/target.h"
+#include "kernel/look.h"
 #include "report/who.h"
 
 namespace orphan::kernel {
@@ -13,6 +13,12 @@ struct WhoOptions {
 };
 
 // Answers stand in the order of the addresses. Interrupted when keep_going says no; other errors as take_look().
-Result<std::vector<Who>> who(Target& target, const WhoOptions& options, const LookHooks& hooks);
+// Symbols of the kernel's modules are added to `symbols`.
+struct WhoTarget {
+  Kernel kernel;
+  Owners& owners;
+  Symbols& symbols;
+};
+Result<std::vector<Who>> who(const WhoTarget& target, const WhoOptions& options, const LookHooks& hooks);
 
 }  // namespace orphan::kernel

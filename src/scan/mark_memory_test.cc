@@ -186,15 +186,17 @@ TEST(MarkMemory, OfALargeSlabOnlyTheFewBlocksThatAreWantedAreRead) {
       return FakeMemory::read(at, out);
     }
     mutable u64 bytes = 0;
-  } memory;
+  };
   for (u64 wanted : {1U, 64U}) {
     FakeHeap heap;
     heap.add_slab(kLinear, 64, 128, 128);
-    for (u64 i = 0; i < wanted; ++i) heap.add_root_to(kLinear + i * 128);
+    CountingMemory memory;
     memory.map({kLinear, 64 * u64{128}});
     memory.map(FakeHeap::kRoots);
-    for (u64 i = 0; i < wanted; ++i) memory.put(kRoots + i * 8, (kLinear + i * 128).value);
-    memory.bytes = 0;
+    for (u64 i = 0; i < wanted; ++i) {
+      heap.add_root_to(kLinear + i * 128);
+      memory.put(kRoots + i * 8, (kLinear + i * 128).value);
+    }
     ASSERT_TRUE(bool(mark(heap.snapshot, heap.index(), memory, {})));
     EXPECT_EQ(memory.bytes, wanted * 8 + (wanted == 1 ? 128 : 64 * 128)) << wanted;
   }
