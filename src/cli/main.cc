@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "cli/scan.h"
+#include "cli/session.h"
 #include "cli/who.h"
 
 int main(int argc, char** argv) {
@@ -11,8 +12,13 @@ int main(int argc, char** argv) {
   libbpf_set_print(nullptr);  // what it complains about is in our own error
   auto command = parse(argc, argv);
   if (const Done* done = std::get_if<Done>(&command)) {
-    fmt::print(done->status == 0 ? stdout : stderr, "{}", done->text);
-    return done->status;
+    if (done->status != 0) {
+      fmt::print(stderr, "{}", done->text);
+      return done->status;
+    }
+    auto written = orphan::write_stdout(done->text);
+    if (!written) fmt::print(stderr, "orphan: {}\n", written.error().text());
+    return written ? 0 : kCouldNotLook;
   }
   if (const WhoCommand* who = std::get_if<WhoCommand>(&command)) return run_who(*who);
   return run_scan(std::get<ScanCommand>(command));

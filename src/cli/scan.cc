@@ -30,6 +30,7 @@ int status_of(const Report& report) {
 }
 
 Result<Report> look(const ScanCommand& command, Session& session) {
+  TRY(session.check(command.output));
   auto target = TRY(session.open_kernel());
   kernel::ScanOptions options{.max_passes = command.passes,
                               .interval_s = command.interval_s,

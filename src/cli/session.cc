@@ -5,7 +5,6 @@
 #include <sys/prctl.h>
 
 #include "cli/interrupt.h"
-#include "report/output.h"
 
 namespace orphan::cli {
 namespace {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "kernel/target.h"
+#include "report/output.h"
 #include "report/progress.h"
 
 namespace orphan::cli {
@@ -17,6 +18,9 @@ class Session {
  public:
   // Once a process, before anything is read.
   Session();
+
+  // Whether the answer could be brought to its place.
+  Result<void> check(const std::string& output) const { return check_output(output); }
 
   Result<std::unique_ptr<kernel::Target>> open_kernel();
   kernel::LookHooks look_hooks();

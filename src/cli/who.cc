@@ -16,6 +16,7 @@ struct Answers {
 };
 
 Result<Answers> ask(const WhoCommand& command, Session& session) {
+  TRY(session.check(command.output));
   auto target = TRY(session.open_kernel());
   kernel::WhoOptions options{.addresses = {}, .max_referrers = command.max_referrers};
   for (u64 address : command.addresses) options.addresses.push_back(Addr{address});

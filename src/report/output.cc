@@ -32,6 +32,7 @@ std::string_view remedy(int error_number) {
     case ENOENT: return "; create its directory first";
     case ENOTDIR:
     case EISDIR: return "; name a file in an existing directory";
+    case EBADF: return "; it is closed: redirect it to somewhere, or name a file";
     case EPIPE: return "; whoever reads it went away before the end";
     default: return "";
   }
@@ -166,6 +167,23 @@ Result<void> replace_file(const std::string& path, std::string_view text) {
 }
 
 }  // namespace
+
+Result<void> check_output(const std::string& path) {
+  if (path.empty()) {
+    if (::fcntl(STDOUT_FILENO, F_GETFD) < 0) return write_error("standard output", errno);
+    return {};
+  }
+  struct stat status;
+  bool exists = ::stat(path.c_str(), &status) == 0;
+  if (exists && S_ISDIR(status.st_mode)) return write_error(path, EISDIR);
+  if (exists && (!S_ISREG(status.st_mode) || name_on_procfs(path))) return {};
+  std::string temporary = directory_of(path) + ".orphan-XXXXXX";
+  int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+  if (fd < 0) return write_error(path, errno);
+  Fd owner(fd);
+  TemporaryName name(temporary);
+  return {};
+}
 
 Result<void> write_output(const std::string& path, std::string_view text) {
   struct stat status;

@@ -15,6 +15,10 @@ namespace orphan {
 // behind then.
 Result<void> write_output(const std::string& path, std::string_view text);
 
+// Before long work: would a report reach `path` (standard output when it is empty) as things are now? The same errors as
+// write_output() has for a place that is not there or may not be written; room is not asked for.
+Result<void> check_output(const std::string& path);
+
 // All of `text`, or an error: a full disk or a reader that went away too. SIGPIPE is not raised.
 Result<void> write_stdout(std::string_view text);
 

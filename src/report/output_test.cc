@@ -295,5 +295,22 @@ TEST_F(Output, AReaderThatWentAwayIsAnErrorAndNoSignal) {
   EXPECT_EQ(::sigismember(&pending, SIGPIPE), 0);
 }
 
+TEST_F(Output, ACheckBeforehandSaysWhatWritingWouldSay_AndLeavesNothing) {
+  for (const std::string& name : {path("nowhere/report"), path(""), std::string("/sys/orphan-report")}) {
+    Result<void> checked = check_output(name);
+    Result<void> written = write_output(name, "text");
+    ASSERT_FALSE(checked);
+    ASSERT_FALSE(written);
+    EXPECT_EQ(checked.error().text(), written.error().text());
+  }
+  EXPECT_TRUE(check_output(path("report")));
+  EXPECT_EQ(names(), Names{});
+  ASSERT_TRUE(write_output(path("report"), "old"));
+  EXPECT_TRUE(check_output(path("report")));
+  EXPECT_TRUE(check_output("/dev/full"));
+  EXPECT_EQ(contents(path("report")), "old");
+  EXPECT_EQ(names(), Names{"report"});
+}
+
 }  // namespace
 }  // namespace orphan

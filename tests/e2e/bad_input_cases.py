@@ -105,7 +105,7 @@ CASES = (
          (*FAILED_OUTPUT, "/tmp/place/report", "Read-only"), left=""),
     Case("directory", "quick --output /tmp/place", COULD_NOT_LOOK, (*FAILED_OUTPUT, "/tmp/place", "Is a directory")),
     Case("full-stdout", "quick >/dev/full", COULD_NOT_LOOK, (*FAILED_OUTPUT, "standard output", "No space left")),
-    Case("closed-stdout", "quick >&-", COULD_NOT_LOOK, ("cannot write the report", "standard output")),
+    Case("closed-stdout", "quick >&-", COULD_NOT_LOOK, ("cannot write the report", "standard output", "it is closed")),
     Case("closed-stderr", "quick --format json 2>&-", LEAKS, json={"interrupted": False}),
     Case("nobody-reads", "( quick --format json; echo $? >/tmp/status ) | true; exit $(cat /tmp/status)", COULD_NOT_LOOK,
          (*FAILED_OUTPUT, "standard output")),
