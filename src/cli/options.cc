@@ -89,7 +89,8 @@ std::optional<u64> parse_address(std::string_view text) {
 }
 
 void add_who(CLI::App& app, WhoCommand& who) {
-  CLI::App* sub = app.add_subcommand("who", "Say what block holds an address of the running kernel, who points at it, and how it is reached.");
+  CLI::App* sub = app.add_subcommand(
+      "who", "Say what block holds an address of the running kernel, who points at it, and how it is reached.");
   sub->add_option_function<std::vector<std::string>>(
          "address",
          [&who](const std::vector<std::string>& texts) {

@@ -58,9 +58,9 @@ struct PageMap {
   std::vector<SlabPage> slabs;            // ascending by frame
   std::vector<CompoundPage> compounds;    // ascending by frame
   FrameBits plain, reserved;
-  std::vector<u64> words;      // pointers into the linear map that stand in descriptors of pages in use
+  std::vector<u64> words;         // pointers into the linear map that stand in descriptors of pages in use
   std::vector<Addr> word_places;  // where each stands, when it is noted
-  u64 unread_descriptors = 0;  // pages whose descriptors could not be read
+  u64 unread_descriptors = 0;     // pages whose descriptors could not be read
 };
 
 enum class WordPlaces : u8 { Unknown, Noted };

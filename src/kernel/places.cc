@@ -41,7 +41,8 @@ std::string Places::describe(Addr at) const {
     std::string kind = symbol->module.empty() ? "image" : fmt::format("module {}", printable(symbol->module));
     return fmt::format("{}: {}", kind, with_offset(printable(symbol->name), symbol->offset));
   }
-  if (auto module = symbols_.module_at(at); !module.empty()) return fmt::format("module {}: {}", printable(module), to_string(at));
+  if (auto module = symbols_.module_at(at); !module.empty())
+    return fmt::format("module {}: {}", printable(module), to_string(at));
   const PageDescriptors& pages = look_.snapshot.page_descriptors;
   if (pages.range.contains(at)) {
     Addr described = pages.first_page + (at - pages.range.start) / pages.descriptor_bytes * kPageBytes;

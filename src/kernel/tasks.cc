@@ -14,8 +14,8 @@ namespace {
 
 constexpr u64 kMaxTasks = 1 << 23;  // more than the kernel's own limit of pids
 constexpr int kTries = 16;
-constexpr std::size_t kNameBytes = 16;   // TASK_COMM_LEN
-constexpr int kStartStackField = 28;  // of /proc/pid/stat, proc(5)
+constexpr std::size_t kNameBytes = 16;  // TASK_COMM_LEN
+constexpr int kStartStackField = 28;    // of /proc/pid/stat, proc(5)
 
 class Reader {
  public:

@@ -26,12 +26,11 @@ class Asker {
 
   Result<std::vector<Who>> run() {
     look_ = TRY(take_look(kernel_, target_.owners, hooks_));
-    for (const Module& module : look_->modules)
-      add_symbols(kernel_.memory, kernel_.layouts.module, module, target_.symbols);
+    for (const Module& module : look_->modules) add_symbols(kernel_.memory, kernel_.layouts.module, module, target_.symbols);
     places_.emplace(kernel_, *look_, target_.symbols);
     step("following references");
-    marked_.emplace(TRY(mark(look_->snapshot, *look_->index, kernel_.memory,
-                             {.keep_going = hooks_.keep_going, .reached_from = &reached_from_})));
+    marked_.emplace(TRY(
+        mark(look_->snapshot, *look_->index, kernel_.memory, {.keep_going = hooks_.keep_going, .reached_from = &reached_from_})));
     if (marked_->stopped) return Error(ErrorCode::Interrupted, "following references");
     for (Addr address : options_.addresses) answers_.push_back(start(address));
     step("looking for references");
@@ -152,9 +151,10 @@ class Asker {
     BitVector targets;
     targets.resize(look_->snapshot.live.size());
     for (const auto& [slot, answers] : targets_) targets.set(slot);
-    return find_references(look_->snapshot, *look_->index, kernel_.memory,
-                           {.targets = &targets, .sources = &look_->snapshot.live, .search_roots = true, .keep_going = hooks_.keep_going},
-                           [&](const Reference& reference) { note(reference); });
+    return find_references(
+        look_->snapshot, *look_->index, kernel_.memory,
+        {.targets = &targets, .sources = &look_->snapshot.live, .search_roots = true, .keep_going = hooks_.keep_going},
+        [&](const Reference& reference) { note(reference); });
   }
 
   void note(const Reference& reference) {

@@ -14,7 +14,8 @@ static_assert(sizeof(Elf64_Ehdr) == kElfHeaderSize);
 Result<FileExtent> parse_elf_core_header(Bytes header) {
   auto elf = load<Elf64_Ehdr>(header, 0);
   if (!elf) return Error(ErrorCode::BadData, fmt::format("only {} bytes, shorter than an ELF header", header.size()));
-  if (std::memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0) return Error(ErrorCode::Unsupported, "not an ELF file: is this really /proc/kcore, or a dump of a kernel's memory?");
+  if (std::memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0)
+    return Error(ErrorCode::Unsupported, "not an ELF file: is this really /proc/kcore, or a dump of a kernel's memory?");
   if (elf->e_ident[EI_CLASS] != ELFCLASS64 || elf->e_ident[EI_DATA] != ELFDATA2LSB)
     return Error(ErrorCode::Unsupported, "not a 64-bit little-endian ELF file: only such targets are supported");
   if (elf->e_type != ET_CORE)

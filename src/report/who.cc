@@ -54,8 +54,8 @@ std::string line_of(const Referrer& referrer) {
 
 std::string block_lines(const Who& who) {
   std::string out;
-  print(out, "{} is in {}, {} bytes, at +0x{:x}\n", to_string(who.address), name_of(*who.block), with_commas(who.block->size_bytes),
-        who.offset_bytes);
+  print(out, "{} is in {}, {} bytes, at +0x{:x}\n", to_string(who.address), name_of(*who.block),
+        with_commas(who.block->size_bytes), who.offset_bytes);
   print(out, "  state: {}\n", meaning(who.block->state));
   for (const Evidence& evidence : who.evidence) {
     bool is_symbol = evidence.kind == Evidence::Kind::Symbol;
@@ -133,7 +133,8 @@ std::string to_text(const Who& who) {
   } else {
     print(out, "  referrers: {}\n", with_commas(who.referrer_count));
     for (const Referrer& referrer : who.referrers) print(out, "    {}\n", line_of(referrer));
-    if (who.referrer_count > who.referrers.size()) print(out, "    +{} more\n", with_commas(who.referrer_count - who.referrers.size()));
+    if (who.referrer_count > who.referrers.size())
+      print(out, "    +{} more\n", with_commas(who.referrer_count - who.referrers.size()));
   }
   if (who.path.empty()) return out;
   print(out, "  path from a root:\n");

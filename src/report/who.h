@@ -33,8 +33,8 @@ struct WhoBlock {
 struct Referrer {
   Addr at;  // 0: not known
   u64 word = 0;
-  bool is_forwarded = false;            // it points at the allocator's handle of the block
-  std::optional<WhoBlock> block = {};   // where it stands, with its offset there; else a root
+  bool is_forwarded = false;           // it points at the allocator's handle of the block
+  std::optional<WhoBlock> block = {};  // where it stands, with its offset there; else a root
   u64 offset_bytes = 0;
   std::string root = {};  // "image: init_task+0x40", "stack of task 12 (sh)+0x1f8"
 };
@@ -45,9 +45,9 @@ struct Who {
   std::optional<WhoBlock> block = {};  // that holds it
   u64 offset_bytes = 0;                // of the address in the block
   std::vector<Referrer> referrers = {};
-  u64 referrer_count = 0;           // of these the first are listed
-  std::vector<Referrer> path = {};  // from a root to the block: each points at the next one's block; empty: none is known
-  bool is_path_whole = true;        // false: too long; the steps nearest to the block are there
+  u64 referrer_count = 0;               // of these the first are listed
+  std::vector<Referrer> path = {};      // from a root to the block: each points at the next one's block; empty: none is known
+  bool is_path_whole = true;            // false: too long; the steps nearest to the block are there
   std::vector<Evidence> evidence = {};  // symbols and strings in the block
 };
 

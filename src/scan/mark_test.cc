@@ -411,7 +411,8 @@ TEST(Mark, ALongListIsFollowedInAnyOrderOfItsAddresses) {
   heap.add_root_to(at(kSlabs - 1));
   for (u64 i = 1; i < kSlabs; ++i) heap.point(at(i), at(i - 1));
   for (u64 slab = 0; slab < kSlabs; ++slab) {
-    for (u64 slot = 0; slot + 1 < kSlots; ++slot) heap.point(at(slab) + slot * 64 + 8, at((slab * 7 + 1) % kSlabs) + (slot + 1) * 64);
+    for (u64 slot = 0; slot + 1 < kSlots; ++slot)
+      heap.point(at(slab) + slot * 64 + 8, at((slab * 7 + 1) % kSlabs) + (slot + 1) * 64);
   }
   EXPECT_EQ(heap.mark().reached.count(), kSlabs * kSlots);
 }

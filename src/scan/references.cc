@@ -78,8 +78,8 @@ class Searcher {
 
 }  // namespace
 
-Result<void> find_references(const Snapshot& snapshot, const BlockIndex& index, const Memory& memory, const ReferenceSearch& search,
-                             const std::function<void(const Reference&)>& found) {
+Result<void> find_references(const Snapshot& snapshot, const BlockIndex& index, const Memory& memory,
+                             const ReferenceSearch& search, const std::function<void(const Reference&)>& found) {
   return Searcher(snapshot, index, memory, search, found).run();
 }
 

@@ -10,7 +10,7 @@ namespace orphan {
 
 // A word that refers to a block.
 struct Reference {
-  Addr at;                    // where it stands; 0: not known (a root word without a place)
+  Addr at;  // where it stands; 0: not known (a root word without a place)
   u64 word = 0;
   BlockRef to;                // what it refers to, or what that is passed on to
   bool is_forwarded = false;  // it refers to the allocator's handle of `to`
@@ -25,7 +25,7 @@ struct ReferenceSearch {
 
 // Calls `found` for each reference, those in the roots first, in the order of the snapshot. A block's references to itself are
 // left out. Interrupted when keep_going says no.
-Result<void> find_references(const Snapshot& snapshot, const BlockIndex& index, const Memory& memory, const ReferenceSearch& search,
-                             const std::function<void(const Reference&)>& found);
+Result<void> find_references(const Snapshot& snapshot, const BlockIndex& index, const Memory& memory,
+                             const ReferenceSearch& search, const std::function<void(const Reference&)>& found);
 
 }  // namespace orphan

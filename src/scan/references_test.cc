@@ -18,10 +18,12 @@ std::vector<Reference> references_to(const FakeHeap& heap, u64 slot, bool search
   targets.resize(heap.snapshot.live.size());
   targets.set(slot);
   std::vector<Reference> all;
-  auto done = find_references(
-      heap.snapshot, heap.index(), heap.memory,
-      {.targets = &targets, .sources = sources != nullptr ? sources : &heap.snapshot.live, .search_roots = search_roots, .keep_going = {}},
-      [&](const Reference& reference) { all.push_back(reference); });
+  auto done = find_references(heap.snapshot, heap.index(), heap.memory,
+                              {.targets = &targets,
+                               .sources = sources != nullptr ? sources : &heap.snapshot.live,
+                               .search_roots = search_roots,
+                               .keep_going = {}},
+                              [&](const Reference& reference) { all.push_back(reference); });
   EXPECT_TRUE(bool(done));
   return all;
 }
@@ -36,8 +38,8 @@ TEST(References, RootsAndBlocksThatPointAtABlockAreFound_WordsThatPointElsewhere
   FakeHeap heap;
   u64 target = heap.add_slab(kLinear, 8, 64, 64) + 3;
   heap.add_block(kVmalloc, kPage);
-  heap.add_root_to(kLinear + 3 * 64 + 63);            // its last byte
-  heap.add_root_to(kLinear + 4 * 64);                 // its neighbour
+  heap.add_root_to(kLinear + 3 * 64 + 63);             // its last byte
+  heap.add_root_to(kLinear + 4 * 64);                  // its neighbour
   heap.point(kLinear + 5 * 64 + 8, kLinear + 3 * 64);  // from the same slab
   heap.point(kVmalloc + 16, kLinear + 3 * 64 + 8);
   heap.point(kVmalloc + 24, kLinear + 2 * 64);

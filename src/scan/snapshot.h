@@ -130,11 +130,11 @@ struct Snapshot {
   std::pmr::vector<Span> spans;
   BitVector live;  // one bit a slot
   std::pmr::vector<Root> roots;
-  std::pmr::vector<u64> root_words;        // single words that were found in roots while the snapshot was made
+  std::pmr::vector<u64> root_words;         // single words that were found in roots while the snapshot was made
   std::pmr::vector<Addr> root_word_places;  // where each of these stands; empty unless somebody asked for it
-  std::pmr::vector<BlockRef> root_blocks;  // reached from the start, without being passed on to where they forward
-  std::pmr::vector<Forward> forwards;      // by `from`
-  std::pmr::vector<u64> copy_offsets;      // of kReplicated spans; added with wrap-around
+  std::pmr::vector<BlockRef> root_blocks;   // reached from the start, without being passed on to where they forward
+  std::pmr::vector<Forward> forwards;       // by `from`
+  std::pmr::vector<u64> copy_offsets;       // of kReplicated spans; added with wrap-around
   PageDescriptors page_descriptors;
   const ContentFilter* filter = nullptr;  // outlives the snapshot; needed when a span is kFiltered
 };
