@@ -79,17 +79,18 @@ class Confirmation::Pass {
         checksummer_(snapshot, memory),
         kept_(std::exchange(state.kept_, {})),
         candidates_(std::exchange(state.candidates_, BitVector())),
+        confirmed_(std::exchange(state.confirmed_, BitVector())),
         checksums_(std::exchange(state.checksums_, {})),
         by_start_(kept_.size()) {
     for (u32 i = 0; i < by_start_.size(); ++i) by_start_[i] = i;
     std::ranges::sort(by_start_, {}, [&](u32 i) { return kept_[i].start; });
+    state_.lost_ = state_.passes_ == 1 ? checksums_.size() : confirmed_.count();
   }
 
   Result<void> add(const Span& span) {
     const Shape& shape = snapshot_.shape_of(span);
     Kept kept{.start = span.start,
               .slots = span.slots,
-              .bits = span.slots,
               .owner = shape.owner,
               .stride_bytes = shape.stride_bytes,
               .object_bytes = shape.object_bytes,
@@ -98,22 +99,21 @@ class Confirmation::Pass {
               .first_slot = span.first_slot,
               .first_bit = state_.candidates_.size(),
               .first_checksum = state_.checksums_.size()};
-    const Kept* before = find(kept);
-    if (state_.passes_ != 0 && before == nullptr) return {};
-    kept.judged = (before == nullptr ? 0 : before->judged) + (kept.was_judged ? 1 : 0);
     if (kept.was_judged && unreferenced_.find_from(span.first_slot) >= span.first_slot + span.slots) return {};
-    state_.candidates_.resize(kept.first_bit + kept.bits);
-    bool is_first = before == nullptr || before->judged == 0;
-    if (!kept.was_judged)
-      carry_over(kept, before);
+    const Kept* before = find(kept);
+    if (!kept.was_judged && before == nullptr) return {};
+    state_.candidates_.resize(kept.first_bit + kept.slots);
+    state_.confirmed_.resize(kept.first_bit + kept.slots);
+    if (kept.was_judged)
+      TRY(judge(span, kept, before));
     else
-      TRY(judge(span, kept, is_first ? nullptr : before));
-    bool is_empty = state_.checksums_.size() == kept.first_checksum;
-    if (is_empty) state_.candidates_.resize(kept.first_bit);
-    if (is_empty && kept.judged != 0) return {};
-    if (is_empty) kept.bits = 0;
-    if (kept.judged < 2) ++state_.undecided_;
-    state_.kept_.push_back(kept);
+      carry_over(kept, *before);
+    if (state_.checksums_.size() == kept.first_checksum) {
+      state_.candidates_.resize(kept.first_bit);
+      state_.confirmed_.resize(kept.first_bit);
+    } else {
+      state_.kept_.push_back(kept);
+    }
     return {};
   }
 
@@ -123,29 +123,35 @@ class Confirmation::Pass {
     return found != by_start_.end() && kept_[*found].is_same_place(kept) ? &kept_[*found] : nullptr;
   }
 
-  void carry_over(const Kept& kept, const Kept* before) {
-    if (before == nullptr) return;
-    u64 checksum = before->first_checksum;
-    candidates_.for_each(before->first_bit, before->bits, [&](u64 bit) {
-      state_.candidates_.set(kept.first_bit + (bit - before->first_bit));
+  void carry_over(const Kept& kept, const Kept& before) {
+    u64 checksum = before.first_checksum;
+    candidates_.for_each(before.first_bit, before.slots, [&](u64 bit) {
+      u64 new_bit = kept.first_bit + (bit - before.first_bit);
+      state_.candidates_.set(new_bit);
       state_.checksums_.push_back(checksums_[checksum++]);
+      if (confirmed_.test(bit)) state_.confirmed_.set(new_bit);
+      if (confirmed_.test(bit) || state_.passes_ == 1) --state_.lost_;
+      if (!confirmed_.test(bit)) ++state_.undecided_;
     });
   }
 
-  // Without `before`, what nothing refers to is a candidate; with it, only what was one and is the same.
   Result<void> judge(const Span& span, const Kept& kept, const Kept* before) {
     u64 old_checksum = before == nullptr ? 0 : before->first_checksum;
     for (u64 slot = 0; slot < span.slots; ++slot) {
+      bool was_candidate = before != nullptr && candidates_.test(before->first_bit + slot);
       std::optional<u32> wanted;
-      if (before != nullptr) {
-        if (!candidates_.test(before->first_bit + slot)) continue;
-        wanted = checksums_[old_checksum++];
-      }
+      if (was_candidate) wanted = checksums_[old_checksum++];
       if (!unreferenced_.test(span.first_slot + slot)) continue;
       auto sum = TRY(checksummer_.of(span, span.first_slot + slot));
-      if (!sum || (wanted && *wanted != *sum)) continue;
+      if (!sum) continue;
       state_.candidates_.set(kept.first_bit + slot);
       state_.checksums_.push_back(*sum);
+      if (wanted != sum) {
+        ++state_.fresh_;
+        continue;
+      }
+      state_.confirmed_.set(kept.first_bit + slot);
+      if (confirmed_.test(before->first_bit + slot) || state_.passes_ == 1) --state_.lost_;
     }
     return {};
   }
@@ -155,33 +161,47 @@ class Confirmation::Pass {
   const BitVector& unreferenced_;
   Checksummer checksummer_;
   std::vector<Kept> kept_;
-  BitVector candidates_;
+  BitVector candidates_, confirmed_;
   std::vector<u32> checksums_;
   std::vector<u32> by_start_;
 };
 
-BitVector Confirmation::candidates(u64 slots) const {
+BitVector Confirmation::confirmed(u64 slots) const {
   BitVector result;
   result.resize(slots);
   for (const Kept& kept : kept_) {
-    candidates_.for_each(kept.first_bit, kept.bits, [&](u64 bit) { result.set(kept.first_slot + (bit - kept.first_bit)); });
+    confirmed_.for_each(kept.first_bit, kept.slots, [&](u64 bit) { result.set(kept.first_slot + (bit - kept.first_bit)); });
   }
   return result;
 }
 
-void Confirmation::drop(const BitVector& spared) {
-  erase([&](const Kept& kept, u64 bit, u32) { return kept.was_judged && spared.test(kept.first_slot + (bit - kept.first_bit)); });
+void Confirmation::spare(const BitVector& spared) {
+  for (const Kept& kept : kept_) {
+    if (!kept.was_judged) continue;
+    confirmed_.for_each(kept.first_bit, kept.slots, [&](u64 bit) {
+      if (spared.test(kept.first_slot + (bit - kept.first_bit))) spared_.set(bit);
+    });
+  }
+  recount();
+}
+
+void Confirmation::recount() {
+  count_ = 0;
+  for_each([&](const Candidate&) { ++count_; });
 }
 
 Result<void> Confirmation::add_pass(const Snapshot& snapshot, const BitVector& unreferenced, const Memory& memory) {
-  undecided_ = 0;
+  fresh_ = undecided_ = 0;
+  count_before_ = count_;
   Pass pass(*this, snapshot, unreferenced, memory);
   for (const Span& span : snapshot.spans) {
     bool is_untracked = span.has(span_flag::kRoot) && span.has(span_flag::kNoScan);
     if (!span.has(span_flag::kAlias) && !is_untracked) TRY(pass.add(span));
   }
   ++passes_;
-  count_before_ = std::exchange(count_, checksums_.size());
+  spared_ = BitVector();
+  spared_.resize(candidates_.size());
+  recount();
   return {};
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A leak is monotone: what nothing points to stays so until it is freed. So a candidate must be live, unreferenced and
-// unchanged in every pass; torn reads of a target that moves differ from pass to pass and drop out.
+// A leak is monotone: what nothing points to stays so until it is freed. So a leak is live, unreferenced and unchanged from the
+// pass on that sees it first, in two passes at least. Torn reads of a target that moves differ from pass to pass and drop out;
+// a stale word that hides a leak in one pass hides it only until it is overwritten.
 //
-// What is kept between passes is a bit for each slot of the spans that have candidates, and a checksum for each candidate.
+// What is kept between passes is some bits for each slot of the spans that have candidates, and a checksum for each candidate.
 #pragma once
 #include <vector>
 
@@ -16,27 +17,35 @@ u32 kernel_crc32(u32 seed, Bytes bytes);
 
 class Confirmation {
  public:
-  // Takes the blocks of `unreferenced` (one bit a slot of `snapshot`) as this pass's candidates, less those that were none
-  // in the pass before or have changed since. A block whose contents cannot be read is no candidate. A span that is a root
-  // in this pass (it could not be judged) keeps the candidates that it had.
+  // Takes the blocks of `unreferenced` (one bit a slot of `snapshot`) as this pass's candidates; those that were candidates in
+  // the pass before, with the same contents, are confirmed. A block whose contents cannot be read is no candidate. A span that
+  // is a root in this pass (it could not be judged) keeps the candidates that it had, as they were.
   Result<void> add_pass(const Snapshot& snapshot, const BitVector& unreferenced, const Memory& memory);
 
-  // Drops the candidates for which is_gone(candidate) is true.
+  // The confirmed ones that the last pass judged and that are in `spared` (bits of its slots) do not count in this pass:
+  // something refers to them that is not confirmed itself, and may be in use.
+  void spare(const BitVector& spared);
+  // Drops the confirmed ones for which is_gone(candidate) is true.
   template <typename F>
   void drop_if(F&& is_gone) {
-    erase([&](const Kept& kept, u64 bit, u32 checksum) { return kept.judged >= 2 && is_gone(candidate(kept, bit, checksum)); });
+    for_each_bit([&](const Kept& kept, u64 bit, u32 checksum) {
+      if (counts(bit) && is_gone(candidate(kept, bit, checksum))) confirmed_.clear(bit);
+    });
+    recount();
   }
-  // Drops the last pass's candidates that are in `spared` (bits of that pass's slots), but for those that it did not judge.
-  void drop(const BitVector& spared);
-  // Sets the bit of each candidate of the last pass, whose snapshot had so many slots.
-  BitVector candidates(u64 slots) const;
+  // Sets the bit of each confirmed block in the last pass, whose snapshot had so many slots.
+  BitVector confirmed(u64 slots) const;
 
   u32 passes() const { return passes_; }
+  // Confirmed, and not spared.
   u64 count() const { return count_; }
-  // Whether the last pass changed nothing, and every candidate has been judged twice.
-  bool is_settled() const { return passes_ >= 2 && count_ == count_before_ && undecided_ == 0; }
+  // Whether the last two passes agree. After the second: they saw the same candidates. Later: what is confirmed is the same; then
+  // candidates that the last pass saw for the first time are no reason to go on, a busy target always has some.
+  bool is_settled() const {
+    if (passes_ < 2 || lost_ != 0) return false;
+    return passes_ == 2 ? fresh_ == 0 && undecided_ == 0 : count_ == count_before_ && undecided_ == 0;
+  }
 
-  // A block that was unreferenced and unchanged in every pass.
   struct Candidate {
     Addr address;
     u64 size_bytes = 0;
@@ -45,32 +54,25 @@ class Confirmation {
     bool is_replicated = false;  // `address` is what the copy offsets are added to
     bool was_judged = true;      // in the last pass; false: its span was a root then
   };
-  // Calls f(candidate) for each that two passes at least have judged, in ascending order of their places in the last snapshot,
-  // which is not needed any more.
+  // Calls f(candidate) for each that is confirmed and not spared, in ascending order of their places in the last snapshot, which
+  // is not needed any more.
   template <typename F>
   void for_each(F&& f) const {
-    u64 n = 0;
-    for (const Kept& kept : kept_) {
-      candidates_.for_each(kept.first_bit, kept.bits, [&](u64 bit) {
-        u32 checksum = checksums_[n++];
-        if (kept.judged < 2) return;
-        f(candidate(kept, bit, checksum));
-      });
-    }
+    for_each_bit([&](const Kept& kept, u64 bit, u32 checksum) {
+      if (counts(bit)) f(candidate(kept, bit, checksum));
+    });
   }
 
  private:
   struct Kept {
     Addr start;
     u32 slots = 0;
-    u32 bits = 0;  // in candidates_: one a slot, or none at all
     u32 owner = 0;
     u64 stride_bytes = 0, object_bytes = 0;
     bool is_replicated = false;
     bool was_judged = true;  // in the last pass
-    u32 judged = 0;          // passes that judged it; 0: none yet, it has no candidates but may get some
     u64 first_slot = 0;      // in the last snapshot
-    u64 first_bit = 0;       // in candidates_
+    u64 first_bit = 0;       // in the bit vectors
     u64 first_checksum = 0;  // in checksums_
 
     bool is_same_place(const Kept& other) const {
@@ -78,6 +80,7 @@ class Confirmation {
     }
   };
 
+  bool counts(u64 bit) const { return confirmed_.test(bit) && !spared_.test(bit); }
   static Candidate candidate(const Kept& kept, u64 bit, u32 checksum) {
     return {kept.start + (bit - kept.first_bit) * kept.stride_bytes,
             kept.object_bytes,
@@ -86,33 +89,25 @@ class Confirmation {
             kept.is_replicated,
             kept.was_judged};
   }
-  // Drops the candidates for which is_dropped(kept, bit, checksum) is true.
+  // Calls f(kept, bit, checksum) for each candidate.
   template <typename F>
-  void erase(F&& is_dropped) {
-    std::vector<u32> left;
+  void for_each_bit(F&& f) const {
     u64 n = 0;
-    for (Kept& kept : kept_) {
-      u64 first = left.size();
-      candidates_.for_each(kept.first_bit, kept.bits, [&](u64 bit) {
-        u32 checksum = checksums_[n++];
-        if (is_dropped(kept, bit, checksum))
-          candidates_.clear(bit);
-        else
-          left.push_back(checksum);
-      });
-      kept.first_checksum = first;
+    for (const Kept& kept : kept_) {
+      candidates_.for_each(kept.first_bit, kept.slots, [&](u64 bit) { f(kept, bit, checksums_[n++]); });
     }
-    checksums_ = std::move(left);
-    count_ = checksums_.size();
   }
+  void recount();
 
   class Pass;
 
   u32 passes_ = 0;
   u64 count_ = 0, count_before_ = 0;
-  u64 undecided_ = 0;       // spans that fewer than two passes have judged
-  std::vector<Kept> kept_;  // as the snapshot has them
-  BitVector candidates_;
+  u64 fresh_ = 0;           // candidates that the last pass saw for the first time
+  u64 lost_ = 0;            // of the confirmed ones (in the second pass: of the candidates), in the last pass
+  u64 undecided_ = 0;       // candidates that the last pass could not judge and that are not confirmed
+  std::vector<Kept> kept_;  // as the snapshot has them; only spans with candidates
+  BitVector candidates_, confirmed_, spared_;
   std::vector<u32> checksums_;
 };
 

@@ -7,18 +7,21 @@
 namespace orphan::kernel {
 namespace {
 
-constexpr std::array<RuleText, 15> kRules{{
+constexpr std::array<RuleText, 16> kRules{{
     {Rule::VmapAreaBounds, "struct vmap_area: va_start, va_end and vm",
      "the allocator's own record of every area; free and lazily freed neighbours end where a used one begins"},
     {Rule::VmStructAddr, "struct vm_struct: next and addr",
      "the allocator's own record of every area; whoever keeps the vm_struct instead of the address keeps the area (forwarded)"},
     {Rule::PerCpuChunkBase, "struct pcpu_chunk: base_addr",
      "the allocator's own record of a chunk; it is the address of the chunk's first area, too"},
-    {Rule::TaskState, "struct task_struct: links of the scheduler's queues; the floating point state to the end",
-     "queues do not own tasks, and links of a task that sleeps are stale; the registers are user space's, and ours held "
+    {Rule::TaskState, "struct task_struct: links of the scheduler's queues; last_wakee; the floating point state to the end",
+     "queues do not own tasks, and links of a task that sleeps are stale, as is who was woken last; the registers are user "
+     "space's, and ours held "
      "addresses that we had just looked at"},
     {Rule::XarrayNumbers, "struct xa_node: counters, marks and value entries",
      "numbers, not pointers: small ones coincide with cookies of per-CPU areas"},
+    {Rule::RwsemReader, "struct rw_semaphore: owner, marked as a reader's",
+     "the last reader's task, kept for debugging when it has long let go; the task may be gone"},
     {Rule::BounceBuffer, "the page through which an open /proc/kcore copies", "a copy of whatever we read last"},
     {Rule::CpuSlab, "struct kmem_cache_cpu", "allocator metadata: its freelist points to free objects"},
     {Rule::NapiStaleSlots, "napi_alloc_cache.skb_cache beyond skb_count",
@@ -83,6 +86,23 @@ void BlockRules::non_owning(const Span& span, Addr object, Bytes contents, std::
   }
   if (std::ranges::binary_search(vm_structs_, object)) skip.push_back({0, layouts_.vmalloc.vm_addr + u64{8}});
   if (std::ranges::binary_search(percpu_chunks_, object)) skip.push_back({layouts_.percpu.base_addr, 8});
+}
+
+// An idle one: nobody waits, so the list of waiters points to itself. Its address may be an alias of that which we read at: only
+// the place in the page is the same.
+bool BlockRules::is_hint(u64 word, Addr at, Bytes following) const {
+  constexpr u64 kReaderOwned = 1;  // RWSEM_READER_OWNED, since v5.2 (94a9717b3c40)
+  if ((word & kReaderOwned) == 0 || !layouts_.rwsem) return false;
+  const RwsemLayout& rwsem = *layouts_.rwsem;
+  u64 list = u64{rwsem.wait_list} - rwsem.owner;
+  auto next = load<u64>(following, list - 8);
+  auto previous = load<u64>(following, list);
+  if (!next || !previous || *next != *previous || (*next - (at.value + list)) % kPageBytes != 0) return false;
+  // What stands between, the queue of spinners and the lock, is idle too.
+  for (u64 offset = 0; offset + 8 < list; offset += 8) {
+    if (load_unchecked<u64>(following.data() + offset) != 0) return false;
+  }
+  return static_cast<i64>(*next) < 0;
 }
 
 void BlockRules::skip_xarray_numbers(Bytes node, std::pmr::vector<Extent>& skip) const {

@@ -17,6 +17,7 @@ enum class Rule : u8 {
   PerCpuChunkBase,
   TaskState,
   XarrayNumbers,
+  RwsemReader,  // anywhere
   BounceBuffer,
   CpuSlab,
   NapiStaleSlots,  // static per-CPU memory
@@ -50,6 +51,7 @@ class BlockRules : public ContentFilter {
   void sort();
 
   void non_owning(const Span& span, Addr object, Bytes contents, std::pmr::vector<Extent>& skip) const override;
+  bool is_hint(u64 word, Addr at, Bytes following) const override;
 
  private:
   void skip_xarray_numbers(Bytes node, std::pmr::vector<Extent>& skip) const;

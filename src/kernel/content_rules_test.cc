@@ -45,6 +45,31 @@ TEST_P(ContentRulesTest, SlotsOfTheSkbCacheCountBelowItsCount_StaleOnesDoNot) {
   }
 }
 
+TEST_P(ContentRulesTest, TheLastReaderOfAnIdleSemaphoreDoesNotCount_AWriterOrAWordLikeItDoes) {
+  Addr global = kernel_.add_global(40), object = kernel_.kmalloc(256);
+  kernel_.add_root_to(object);
+  for (Addr semaphore : {global, object + 64}) {
+    Addr owner = kernel_.member(semaphore, "rw_semaphore", "owner"),
+         list = kernel_.member(semaphore, "rw_semaphore", "wait_list");
+    auto verdict = [&](u64 flags) {
+      kernel_.put_word(owner, target_.value | flags);
+      return kernel_.verdict(target_);
+    };
+    EXPECT_EQ(verdict(1), H) << "no semaphore: no list behind it";
+    kernel_.link(list, {});
+    EXPECT_EQ(verdict(1), L);
+    EXPECT_EQ(verdict(3), L) << "and not to be spun on";
+    EXPECT_EQ(verdict(0), H) << "a writer holds it";
+    kernel_.put(semaphore, "rw_semaphore", "wait_lock", 1);
+    EXPECT_EQ(verdict(1), H) << "in use";
+    kernel_.put(semaphore, "rw_semaphore", "wait_lock", 0);
+    kernel_.point(list + 8, list + 8);
+    EXPECT_EQ(verdict(1), H) << "somebody waits, or it is no list";
+    kernel_.put_word(owner, 0);
+    kernel_.link(list, {});
+  }
+}
+
 TEST_P(ContentRulesTest, StacksInPerCpuMemoryDoNotCount_WithoutTheirNameTheyAreMemoryLikeOther) {
   struct Case {
     std::optional<Addr>& variable;

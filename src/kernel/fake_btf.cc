@@ -79,6 +79,7 @@ struct sched_entity 64
 struct task_struct 1024
   ptr stack 32
   u32 on_cpu 52
+  ptr last_wakee 56
   sched_entity se 64
   list_head tasks 200
   ptr mm 216
@@ -111,6 +112,12 @@ struct napi_alloc_cache 96
 struct irq_stack 4096
 struct exception_stacks 4096
 struct entry_stack_page 512
+struct rw_semaphore 40
+  u64 count 0
+  u64 owner 8
+  u32 osq 16
+  u32 wait_lock 20
+  list_head wait_list 24
 struct xa_node 576
   u8 shift 0
   ptr parent 8

@@ -163,7 +163,7 @@ TaskLayout task_layout(Resolver& r) {
   t.thread_node = r.at("task_struct", "thread_node");
   t.sp = r.at("task_struct", "thread.sp");
   for (std::string_view member :
-       {"se.run_node", "se.group_node", "rt.run_list", "dl.rb_node", "pushable_tasks", "pushable_dl_tasks"}) {
+       {"se.run_node", "se.group_node", "rt.run_list", "dl.rb_node", "pushable_tasks", "pushable_dl_tasks", "last_wakee"}) {
     if (auto link = r.btf().member("task_struct", member)) t.scheduler_links.emplace_back(link->offset_bytes, link->size_bytes);
   }
   std::ranges::sort(t.scheduler_links);
@@ -267,6 +267,9 @@ Result<Layouts> Layouts::resolve(const Btf& btf) {
   }
   if (auto marks = btf.member("xa_node", "marks")) {
     l.xarray = XarrayLayout{.marks = marks->offset_bytes, .marks_bytes = marks->size_bytes, .node_bytes = r.size("xa_node")};
+  }
+  if (btf.member("rw_semaphore", "owner")) {
+    l.rwsem = RwsemLayout{.owner = r.at("rw_semaphore", "owner"), .wait_list = r.at("rw_semaphore", "wait_list")};
   }
   l.rcu_pages = rcu_pages_layout(btf);
   l.switch_frame_bytes = btf.size_of("inactive_task_frame");

@@ -58,7 +58,7 @@ struct PerCpuLayout {
 struct TaskLayout {
   Offset stack, on_cpu, tasks, mm, pid, comm, files, signal, thread_node, sp;
   // Members that own nothing: links of the scheduler's queues, which hold every task otherwise as well and are not cleared
-  // when a task leaves them. Offset and size, ascending.
+  // when a task leaves them; the task that was woken last, which may be gone. Offset and size, ascending.
   std::vector<std::pair<Offset, u32>> scheduler_links;
   Offset fpu;  // the floating point state, user space's registers, stands from here to the end of the object
   Offset signal_thread_head, mm_start_stack, files_fdt, fdt_max_fds, fdt_fd, file_private_data;
@@ -106,6 +106,10 @@ struct XarrayLayout {
   u32 marks_bytes, node_bytes;
 };
 
+struct RwsemLayout {
+  Offset owner, wait_list;
+};
+
 struct Layouts {
   PageLayout page;
   SlabLayout slab;
@@ -119,6 +123,7 @@ struct Layouts {
   std::optional<NapiCacheLayout> napi_cache;
   std::optional<RcuPagesLayout> rcu_pages;
   std::optional<XarrayLayout> xarray;
+  std::optional<RwsemLayout> rwsem;
   std::optional<u32> switch_frame_bytes;  // what a context switch pushes
   std::optional<u32> irq_stack_bytes, exception_stacks_bytes, entry_stack_bytes;
 

@@ -80,7 +80,7 @@ class Scan {
     auto start = std::chrono::steady_clock::now();
     for (u32 pass = 1; pass <= options_.max_passes && !confirmation_.is_settled(); ++pass) {
       if (pass != 1 && hooks_.wait) {
-        double seconds = pass == 2 ? std::max(options_.interval_s, options_.min_age_s) : options_.interval_s;
+        double seconds = std::max(options_.interval_s, options_.min_age_s);
         say(fmt::format("pass {} of at most {}: waiting {:g} s", pass, options_.max_passes, seconds));
         hooks_.wait(seconds);
       }
@@ -153,14 +153,14 @@ class Scan {
   }
 
   // What a live block refers to is no leak while that block is none: one that is new, or has changed, or was referred to in
-  // an earlier pass, is in somebody's hands, even if this pass did not see in whose.
+  // the pass before, may be in somebody's hands, even if this pass did not see in whose.
   Result<void> spare(const Look& look, const BitVector& unreferenced, MarkResult& marked) {
     if (confirmation_.passes() < 2) return {};
     BitVector seeds = unreferenced;
-    seeds.subtract(confirmation_.candidates(unreferenced.size()));
+    seeds.subtract(confirmation_.confirmed(unreferenced.size()));
     // Not to be interrupted: the pass counts already, and this is short.
     TRY(mark_from(seeds, look.snapshot, *look.index, target_.memory(), {}, marked));
-    confirmation_.drop(marked.reached);
+    confirmation_.spare(marked.reached);
     return {};
   }
 

@@ -225,6 +225,7 @@ TEST_P(TasksTest, LinksOfTheSchedulersQueuesDoNotCount_OtherLinksDo) {
   EXPECT_EQ(in_task(task_, "se.run_node", 16), L);
   EXPECT_EQ(in_task(task_, "se.group_node", 8), L);
   EXPECT_EQ(in_task(task_, "se.group_node", 16), H) << "behind them";
+  EXPECT_EQ(in_task(task_, "last_wakee"), L);
   EXPECT_EQ(in_task(task_, "files"), H);
 }
 

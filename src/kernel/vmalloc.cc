@@ -11,7 +11,7 @@ constexpr u64 kVmAlloc = 0x02;
 constexpr u64 kVmUninitialized = 0x20;
 constexpr u64 kMaxAreas = 1 << 24;
 constexpr u64 kMaxNodes = 1 << 10;
-constexpr int kTries = 4;
+constexpr int kTries = 16;
 
 class Reader {
  public:
@@ -34,7 +34,8 @@ class Reader {
     return {};
   }
 
-  // Areas stand on a list in the order of their addresses: a step back shows that the list changed under us.
+  // Areas stand on a list in the order of their addresses: a step back shows that the list changed under us. So does a link back
+  // that leads elsewhere: the area was freed, and its record is another's by now, further on in the list.
   void walk(Addr head) {
     std::size_t before = result_.areas.size();
     for (int attempt = 0; attempt < kTries; ++attempt) {
@@ -49,14 +50,17 @@ class Reader {
     auto first = read_value<u64>(memory_, head);
     if (!first) return false;
     Addr link{*first};
+    Addr before = head;
     u64 last = 0;
     for (u64 n = 0; link != head; ++n) {
       if (n == kMaxAreas || !memory_.read(link - layout_.area_list, area_)) return false;
       u64 start = word(area_, layout_.va_start);
       if (start <= last || !is_plausible(start, word(area_, layout_.va_end))) return false;
+      if (word(area_, layout_.area_list + 8) != before.value) return false;
       last = start;
       Addr vm{word(area_, layout_.area_vm)};
       if (vm && !add(link - layout_.area_list, vm)) return false;
+      before = link;
       link = Addr{word(area_, layout_.area_list)};
     }
     return true;

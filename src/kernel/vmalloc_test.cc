@@ -132,6 +132,23 @@ TEST_P(VmallocTest, AListThatChangesWhileItIsReadIsReadAgain) {
   EXPECT_EQ(result.broken_lists, 0U);
 }
 
+TEST_P(VmallocTest, ARecordThatBecameAnothersFurtherOnSkipsNothing) {
+  // While the walk is at the record before ours, ours is taken off the list and used for an area behind all others.
+  FakeArea other = kernel_.add_area(1);
+  FakeArea last = kernel_.add_area(1);
+  u64 areas = read().areas.size();
+  Addr link = kernel_.member(area_.area, "vmap_area", "list");
+  Addr last_link = kernel_.member(last.area, "vmap_area", "list");
+  u64 was = kernel_.word(link);
+  kernel_.point(link, last_link);  // over `other`
+  kernel_.ram().watch({area_.area, 8}, [&](u64 n) {
+    if (n == 2) kernel_.put_word(link, was);
+  });
+  Vmalloc result = read();
+  EXPECT_EQ(result.restarts, 1U);
+  EXPECT_EQ(result.areas.size(), areas);
+}
+
 TEST_P(VmallocTest, AListThatNeverHoldsStillIsAGap) {
   struct Case {
     const char* what;
@@ -140,17 +157,19 @@ TEST_P(VmallocTest, AListThatNeverHoldsStillIsAGap) {
   Addr link = kernel_.member(area_.area, "vmap_area", "list");
   const Case cases[] = {
       {"a circle", [&] { kernel_.point(link, link); }},
+      {"a link back that leads elsewhere", [&] { kernel_.point(link + 8, link); }},
       {"a wild pointer", [&] { kernel_.put_word(link, 0xdead'0000'0000'0100); }},
       {"bounds in the wrong order", [&] { kernel_.put(area_.area, "vmap_area", "va_end", area_.start - 8); }},
       {"no address of the right kind", [&] { kernel_.put(area_.area, "vmap_area", "va_start", 0x1000); }},
   };
-  u64 was_link = kernel_.word(link);
+  u64 was_link = kernel_.word(link), was_back = kernel_.word(link + 8);
   for (const Case& c : cases) {
     c.damage();
     FakeScan scan = kernel_.scan();
     EXPECT_EQ(scan.look->gaps.broken_area_lists, 1U) << c.what;
     EXPECT_EQ(scan.verdict(area_.start), N) << c.what;
     kernel_.put_word(link, was_link);
+    kernel_.put_word(link + 8, was_back);
     kernel_.put(area_.area, "vmap_area", "va_start", area_.start);
     kernel_.put(area_.area, "vmap_area", "va_end", area_.start + 4 * kPageBytes);
     EXPECT_EQ(kernel_.scan().look->gaps.broken_area_lists, 0U) << c.what;

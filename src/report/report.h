@@ -81,7 +81,7 @@ struct Pass {
   double seconds = 0;
   Tally live;            // blocks that the allocators say are live
   u64 unreferenced = 0;  // of these, that nothing pointed to in this pass
-  u64 confirmed = 0;     // that were so, unchanged, in every pass up to this one
+  u64 confirmed = 0;     // that were so, unchanged, in the pass before as well
   u64 bytes_read = 0;    // from the target
   u64 words = 0;         // of memory that were looked at for references
   std::vector<Phase> phases = {};
@@ -92,7 +92,7 @@ struct Outcome {
   Tally referenced;
   Tally leaked;
   Tally suppressed;   // unreferenced by the kernel's own design; see `suppressed`
-  Tally unconfirmed;  // unreferenced in the last pass, but not in all of them, or changed, or new
+  Tally unconfirmed;  // unreferenced in the last pass, but not in the one before, or changed, or new
   Tally unstable;     // its slab moved while it was read: taken as referenced
 };
 

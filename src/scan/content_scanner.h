@@ -9,8 +9,8 @@
 
 namespace orphan {
 
-// `Visitor` is called as visitor(word, address of the word); words that are zero may be left out. NotMapped is counted in
-// unread_bytes(), any other error is returned.
+// `Visitor` is called as visitor(word, address of the word, what was read behind it); words that are zero may be left out.
+// NotMapped is counted in unread_bytes(), any other error is returned.
 template <typename Visitor>
 class ContentScanner {
  public:
@@ -86,9 +86,9 @@ class ContentScanner {
       u64 words[4];
       std::memcpy(words, from, sizeof words);
       if ((words[0] | words[1] | words[2] | words[3]) == 0) continue;
-      for (u64 i = 0; i < 4; ++i) visitor_(words[i], at + i * 8);
+      for (u64 i = 0; i < 4; ++i) visitor_(words[i], at + i * 8, Bytes(from + (i + 1) * 8, end));
     }
-    for (; from != end; from += 8, at += 8) visitor_(load_unchecked<u64>(from), at);
+    for (; from != end; from += 8, at += 8) visitor_(load_unchecked<u64>(from), at, Bytes(from + 8, end));
   }
 
   Result<void> scan_big(const Span& span, BitVector& pending) {

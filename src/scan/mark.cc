@@ -39,7 +39,7 @@ class Marker {
     reach_root_spans();
     for (BlockRef block : snapshot_.root_blocks) reach(block, Addr{}, Forwarding::No);
     for (std::size_t i = 0; i < snapshot_.root_words.size(); ++i) {
-      refer(snapshot_.root_words[i], i < snapshot_.root_word_places.size() ? snapshot_.root_word_places[i] : Addr{});
+      refer(snapshot_.root_words[i], i < snapshot_.root_word_places.size() ? snapshot_.root_word_places[i] : Addr{}, {});
     }
     auto& words = result_.root_count[static_cast<std::size_t>(RootKind::SingleWords)];
     words += snapshot_.root_words.size();
@@ -69,7 +69,7 @@ class Marker {
  private:
   struct Refer {
     Marker* marker;
-    void operator()(u64 word, Addr at) const { marker->refer(word, at); }
+    void operator()(u64 word, Addr at, Bytes following) const { marker->refer(word, at, following); }
   };
 
   MarkResult finish() {
@@ -93,9 +93,11 @@ class Marker {
     }
   }
 
-  void refer(u64 word, Addr at) {
-    if (auto block = index_.find(word)) [[unlikely]]
-      reach(*block, at);
+  void refer(u64 word, Addr at, Bytes following) {
+    auto block = index_.find(word);
+    if (!block) [[likely]]
+      return;
+    if (!is_hint(snapshot_, word, at, following)) reach(*block, at);
   }
 
   void reach(BlockRef block, Addr at, Forwarding forwarding = Forwarding::Yes) {

@@ -34,7 +34,7 @@ class Searcher {
  private:
   struct Visit {
     Searcher* searcher;
-    void operator()(u64 word, Addr at) const { searcher->visit(word, at); }
+    void operator()(u64 word, Addr at, Bytes following) const { searcher->visit(word, at, following); }
   };
 
   Result<void> check() const {
@@ -44,7 +44,7 @@ class Searcher {
 
   Result<void> search_roots() {
     for (std::size_t i = 0; i < snapshot_.root_words.size(); ++i) {
-      visit(snapshot_.root_words[i], i < snapshot_.root_word_places.size() ? snapshot_.root_word_places[i] : Addr{});
+      visit(snapshot_.root_words[i], i < snapshot_.root_word_places.size() ? snapshot_.root_word_places[i] : Addr{}, {});
     }
     for (const Root& root : snapshot_.roots) {
       TRY(check());
@@ -53,9 +53,9 @@ class Searcher {
     return {};
   }
 
-  void visit(u64 word, Addr at) {
+  void visit(u64 word, Addr at, Bytes following) {
     auto block = index_.find(word);
-    if (!block) return;
+    if (!block || is_hint(snapshot_, word, at, following)) return;
     report({at, word, *block, false});
     if (!snapshot_.spans[block->span].has(span_flag::kForwards)) return;
     auto first = std::ranges::lower_bound(snapshot_.forwards, block->slot, {}, &Forward::from);

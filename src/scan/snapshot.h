@@ -87,6 +87,11 @@ class ContentFilter {
   // Appends to `skip`, ascending and disjoint, the parts of `contents` (the object at `object`, in a kFiltered span) that
   // are not to be scanned.
   virtual void non_owning(const Span& span, Addr object, Bytes contents, std::pmr::vector<Extent>& skip) const = 0;
+  // Whether `word` at `at`, in roots or blocks, which refers to a block, owns nothing, as what stands behind it (`following`,
+  // which may be cut short) shows. Asked only for words that are not divisible by 8.
+  virtual bool is_hint([[maybe_unused]] u64 word, [[maybe_unused]] Addr at, [[maybe_unused]] Bytes following) const {
+    return false;
+  }
 };
 
 // Where references that are not plain addresses of blocks come from.
@@ -138,5 +143,10 @@ struct Snapshot {
   PageDescriptors page_descriptors;
   const ContentFilter* filter = nullptr;  // outlives the snapshot; needed when a span is kFiltered
 };
+
+// Whether a word that refers to a block owns nothing: see ContentFilter::is_hint.
+inline bool is_hint(const Snapshot& snapshot, u64 word, Addr at, Bytes following) {
+  return word % 8 != 0 && snapshot.filter != nullptr && snapshot.filter->is_hint(word, at, following);
+}
 
 }  // namespace orphan
