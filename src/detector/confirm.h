@@ -51,6 +51,7 @@ class Confirmation {
     u64 size_bytes = 0;
     u32 owner = 0;
     u32 checksum = 0;
+    u64 slot = 0;                // in the last snapshot
     bool is_replicated = false;  // `address` is what the copy offsets are added to
     bool was_judged = true;      // in the last pass; false: its span was a root then
   };
@@ -86,6 +87,7 @@ class Confirmation {
             kept.object_bytes,
             kept.owner,
             checksum,
+            kept.first_slot + (bit - kept.first_bit),
             kept.is_replicated,
             kept.was_judged};
   }

@@ -7,7 +7,7 @@
 namespace orphan::kernel {
 namespace {
 
-constexpr std::array<RuleText, 16> kRules{{
+constexpr std::array<RuleText, 18> kRules{{
     {Rule::VmapAreaBounds, "struct vmap_area: va_start, va_end and vm",
      "the allocator's own record of every area; free and lazily freed neighbours end where a used one begins"},
     {Rule::VmStructAddr, "struct vm_struct: next and addr",
@@ -22,8 +22,11 @@ constexpr std::array<RuleText, 16> kRules{{
      "numbers, not pointers: small ones coincide with cookies of per-CPU areas"},
     {Rule::RwsemReader, "struct rw_semaphore: owner, marked as a reader's",
      "the last reader's task, kept for debugging when it has long let go; the task may be gone"},
+    {Rule::StaleVariable, "ext4_lazyinit_task", "the thread that initialised the inode tables last, and has ended"},
     {Rule::BounceBuffer, "the page through which an open /proc/kcore copies", "a copy of whatever we read last"},
     {Rule::CpuSlab, "struct kmem_cache_cpu", "allocator metadata: its freelist points to free objects"},
+    {Rule::NapiFreeSkbs, "struct sk_buff: one that napi_alloc_cache keeps for reuse",
+     "it was freed with its pointers to data, which may be in use again, and leaked"},
     {Rule::NapiStaleSlots, "napi_alloc_cache.skb_cache beyond skb_count",
      "the slots keep pointing to skb heads that were handed out, also to leaked ones"},
     {Rule::IrqStack, "irq_stack_backing_store", "a stack that nothing runs on while we read: dead frames"},
@@ -39,6 +42,10 @@ constexpr std::array<RuleText, 16> kRules{{
     {Rule::KthreaddStack, "the stack of kthreadd", "its variables point to the last request, which its author has freed"},
 }};
 
+u64 napi_slots(const NapiCacheLayout& napi) {
+  return (napi.size_bytes - napi.slots) / 8;
+}
+
 }  // namespace
 
 std::span<const RuleText> rules() {
@@ -52,12 +59,12 @@ void BlockRules::set_shape(u32 shape, Rule rule) {
 void BlockRules::sort() {
   std::ranges::sort(vm_structs_);
   std::ranges::sort(percpu_chunks_);
-  std::ranges::sort(bounce_buffers_);
+  std::ranges::sort(dead_blocks_);
 }
 
 void BlockRules::non_owning(const Span& span, Addr object, Bytes contents, std::pmr::vector<Extent>& skip) const {
-  auto bounce = std::ranges::lower_bound(bounce_buffers_, object);
-  if (bounce != bounce_buffers_.end() && *bounce - object < contents.size()) {
+  auto dead = std::ranges::lower_bound(dead_blocks_, object);
+  if (dead != dead_blocks_.end() && *dead - object < contents.size()) {
     skip.push_back({0, contents.size()});
     return;
   }
@@ -115,6 +122,23 @@ void BlockRules::skip_xarray_numbers(Bytes node, std::pmr::vector<Extent>& skip)
   }
 }
 
+std::vector<Addr> stale_variables(const Globals& globals) {
+  std::vector<Addr> variables;
+  if (globals.ext4_lazyinit_task) variables.push_back(*globals.ext4_lazyinit_task);
+  return variables;
+}
+
+std::vector<Addr> cached_skbs(const KernelMemory& memory, const Layouts& layouts, const Globals& globals, u64 cpu_offset) {
+  if (!globals.napi_alloc_cache || !layouts.napi_cache) return {};
+  const NapiCacheLayout& napi = *layouts.napi_cache;
+  std::vector<std::byte> cache(napi.size_bytes);
+  if (!memory.read(*globals.napi_alloc_cache + cpu_offset, cache)) return {};
+  u64 count = std::min<u64>(load_unchecked<u32>(cache.data() + napi.count), napi_slots(napi));
+  std::vector<Addr> skbs;
+  for (u64 i = 0; i < count; ++i) skbs.push_back(Addr{load_unchecked<u64>(cache.data() + napi.slots + i * 8)});
+  return skbs;
+}
+
 std::vector<Range> static_percpu_exceptions(const KernelMemory& memory, const Layouts& layouts, const Globals& globals,
                                             u64 cpu_offset) {
   std::vector<Range> ranges;
@@ -129,7 +153,7 @@ std::vector<Range> static_percpu_exceptions(const KernelMemory& memory, const La
   }
   if (globals.napi_alloc_cache && layouts.napi_cache) {
     const NapiCacheLayout& napi = *layouts.napi_cache;
-    u64 room = (napi.size_bytes - napi.slots) / 8;
+    u64 room = napi_slots(napi);
     auto count = read_value<u32>(memory, *globals.napi_alloc_cache + cpu_offset + napi.count);
     u64 used = count ? std::min<u64>(*count, room) : room;
     ranges.push_back({*globals.napi_alloc_cache + napi.slots + used * 8, (room - used) * 8});

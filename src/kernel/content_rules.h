@@ -18,8 +18,10 @@ enum class Rule : u8 {
   TaskState,
   XarrayNumbers,
   RwsemReader,  // anywhere
+  StaleVariable,
   BounceBuffer,
   CpuSlab,
+  NapiFreeSkbs,
   NapiStaleSlots,  // static per-CPU memory
   IrqStack,
   ExceptionStacks,
@@ -45,8 +47,8 @@ class BlockRules : public ContentFilter {
   void set_shape(u32 shape, Rule rule);
   void add_vm_struct(Addr vm) { vm_structs_.push_back(vm); }
   void add_percpu_chunk(Addr chunk) { percpu_chunks_.push_back(chunk); }
-  // The block that holds the address is a copy of what was read.
-  void add_bounce_buffer(Addr buffer) { bounce_buffers_.push_back(buffer); }
+  // Nothing in the block that holds the address counts.
+  void add_dead_block(Addr at) { dead_blocks_.push_back(at); }
   // To be called after the last add.
   void sort();
 
@@ -64,8 +66,14 @@ class BlockRules : public ContentFilter {
   std::vector<std::pair<u32, Rule>> shapes_;
   std::vector<Addr> vm_structs_;
   std::vector<Addr> percpu_chunks_;
-  std::vector<Addr> bounce_buffers_;
+  std::vector<Addr> dead_blocks_;
 };
+
+// Variables of the image that keep what they pointed to last.
+std::vector<Addr> stale_variables(const Globals& globals);
+
+// The heads of skbs that the CPU at `cpu_offset` keeps for reuse.
+std::vector<Addr> cached_skbs(const KernelMemory& memory, const Layouts& layouts, const Globals& globals, u64 cpu_offset);
 
 // The parts of the static per-CPU area (as cookies) of the CPU at `cpu_offset` that are no roots, ascending.
 std::vector<Range> static_percpu_exceptions(const KernelMemory& memory, const Layouts& layouts, const Globals& globals,

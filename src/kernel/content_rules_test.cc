@@ -45,6 +45,29 @@ TEST_P(ContentRulesTest, SlotsOfTheSkbCacheCountBelowItsCount_StaleOnesDoNot) {
   }
 }
 
+TEST_P(ContentRulesTest, AnSkbThatIsKeptForReuseIsHeldAndHoldsNothing_OneElsewhereDoes) {
+  Addr skb = kernel_.kmalloc(256), other = kernel_.kmalloc(256);
+  kernel_.add_root_to(other);
+  EXPECT_EQ(with_pointer_at(other + 200), H);
+  Addr cache = *kernel_.globals.napi_alloc_cache + kernel_.cpu_offset(1);
+  kernel_.point(kernel_.member(cache, "napi_alloc_cache", "skb_cache") + 8, skb);
+  kernel_.put(cache, "napi_alloc_cache", "skb_count", 2);
+  EXPECT_EQ(kernel_.verdict(skb), H);
+  EXPECT_EQ(with_pointer_at(skb + 200), L);
+  kernel_.add_root_to(skb);
+  kernel_.put(cache, "napi_alloc_cache", "skb_count", 1);  // it was handed out
+  EXPECT_EQ(with_pointer_at(skb + 200), H);
+}
+
+TEST_P(ContentRulesTest, AVariableThatIsKnownToGoStaleDoesNotCount_ItsNeighboursDo) {
+  Addr variable = kernel_.add_global(24) + 8;
+  EXPECT_EQ(with_pointer_at(variable), H);
+  kernel_.globals.ext4_lazyinit_task = variable;
+  EXPECT_EQ(with_pointer_at(variable), L);
+  EXPECT_EQ(with_pointer_at(variable - 8), H);
+  EXPECT_EQ(with_pointer_at(variable + 8), H);
+}
+
 TEST_P(ContentRulesTest, TheLastReaderOfAnIdleSemaphoreDoesNotCount_AWriterOrAWordLikeItDoes) {
   Addr global = kernel_.add_global(40), object = kernel_.kmalloc(256);
   kernel_.add_root_to(object);

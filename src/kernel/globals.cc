@@ -55,6 +55,7 @@ std::vector<Entry> table(Globals& g) {
       want("entry_stack_storage", "entry_stack_page", g.entry_stack_storage),
       want("cached_stacks", "vm_struct", g.cached_stacks),
       want("krc", "kfree_rcu_cpu", g.krc),
+      want("ext4_lazyinit_task", "task_struct", g.ext4_lazyinit_task),
       want("sysctl_table_root", "ctl_table_root", g.sysctl_table_root),
   };
 }

@@ -26,6 +26,7 @@ struct Globals {
   // Per-CPU variables (cookies) and tables of the rules for words that own nothing.
   std::optional<Addr> napi_alloc_cache, irq_stack_backing_store, exception_stacks, entry_stack_storage, cached_stacks, krc;
   std::optional<Addr> sysctl_table_root;
+  std::optional<Addr> ext4_lazyinit_task;  // where ext4 is part of the image
 
   // Unsupported, naming the symbol, when one that cannot be done without is missing or its type is not in the BTF.
   static Result<Globals> resolve(const Symbols& symbols, const Btf& btf);

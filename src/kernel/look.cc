@@ -345,6 +345,11 @@ class Builder {
     }
   }
 
+  void add_dead_block(Addr at) {
+    if (auto block = look_->index->find(at.value)) flag(block->span, span_flag::kFiltered);
+    look_->filter.add_dead_block(at);
+  }
+
   // Tells the filter which blocks its rules are about.
   void apply_rules() {
     for (const VmallocArea& area : vmalloc_.areas) {
@@ -366,15 +371,20 @@ class Builder {
       if (auto block = look_->index->find(chunk.chunk.value)) flag(block->span, span_flag::kFiltered);
       look_->filter.add_percpu_chunk(chunk.chunk);
     }
-    for (Addr buffer : tasks_.bounce_buffers) {
-      if (auto block = look_->index->find(buffer.value)) flag(block->span, span_flag::kFiltered);
-      look_->filter.add_bounce_buffer(buffer);
+    for (Addr buffer : tasks_.bounce_buffers) add_dead_block(buffer);
+    for (u64 offset : look_->percpu.offsets) {
+      for (Addr skb : cached_skbs(memory_, kernel_.layouts, kernel_.globals, offset)) add_dead_block(skb);
     }
     for (u32 i = 0; i < snapshot_.spans.size(); ++i) {
       if (filtered_shapes_.contains(snapshot_.spans[i].shape)) flag(i, span_flag::kFiltered);
     }
     look_->filter.sort();
     snapshot_.filter = &look_->filter;
+    // The image is read where the linear map has it.
+    for (Addr variable : stale_variables(kernel_.globals)) {
+      snapshot_.ignored_words.push_back(space_.linear(physical_of_image(variable)));
+    }
+    std::ranges::sort(snapshot_.ignored_words);
   }
 
   void note_gaps() {

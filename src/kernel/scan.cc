@@ -17,6 +17,7 @@
 #include "kernel/recheck.h"
 #include "kernel/self_test.h"
 #include "kernel/suppressions.h"
+#include "scan/leak_graph.h"
 #include "scan/mark.h"
 
 namespace orphan::kernel {
@@ -29,6 +30,7 @@ constexpr std::size_t kEvidenceLines = 12;
 constexpr std::size_t kMostRechecked = 1 << 16;
 constexpr int kRechecks = 20;
 constexpr double kRecheckInterval = 0.1;  // seconds
+constexpr u64 kMostGraphed = 1 << 17;     // leaked blocks: more would take more memory than they are worth
 constexpr u64 kObjectsOfEachGroup = 16;   // are kept at least, however many groups there are
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -93,6 +95,7 @@ class Scan {
     }
     report_.settled = confirmation_.is_settled();
     if (confirmation_.passes() >= 2) TRY(recheck());
+    if (look_ && confirmation_.count() <= kMostGraphed) TRY(find_heads());
     if (confirmation_.passes() != 0) {
       say("writing the report");
       collect_leaks();
@@ -119,6 +122,7 @@ class Scan {
       clock.start(std::string(what));
       say(fmt::format("pass {} of at most {}: {}", number, options_.max_passes, what));
     };
+    look_.reset();
     std::unique_ptr<Look> look = TRY(target_.look({hooks_.keep_going, progress}));
     PassRecord record;
     progress("comparing with slabinfo");
@@ -140,6 +144,7 @@ class Scan {
                               .bytes_read = target_.bytes_read() - bytes_before,
                               .words = marked.words,
                               .phases = clock.finish()});
+    look_ = std::move(look);
     return {};
   }
 
@@ -227,6 +232,20 @@ class Scan {
     return {};
   }
 
+  // Who hangs below whom. What is no longer as it was when it was judged makes a block a head, no worse.
+  Result<void> find_heads() {
+    std::vector<u64> slots;
+    confirmation_.for_each([&](const Confirmation::Candidate& candidate) {
+      slots.push_back(candidate.slot);
+      leaked_.push_back(candidate.address);
+    });
+    auto graph = find_leak_graph(look_->snapshot, *look_->index, target_.memory(), slots, hooks_.keep_going);
+    if (!graph && graph.error().code() == ErrorCode::Interrupted) return {};
+    graph_ = TRY(std::move(graph));
+    report_.has_graph = true;
+    return {};
+  }
+
   struct Group {
     Leak leak;
     std::optional<EvidenceGatherer> evidence;
@@ -253,7 +272,8 @@ class Scan {
       report_.outcome.leaked += group.leak.total;
       report_.leaks.push_back(std::move(group.leak));
     }
-    std::ranges::stable_sort(report_.leaks, std::greater<>(), [](const Leak& leak) { return leak.total.bytes; });
+    std::ranges::stable_sort(report_.leaks, std::greater<>(),
+                             [](const Leak& leak) { return std::pair(leak.retained.bytes, leak.total.bytes); });
     trim_objects();
   }
 
@@ -267,6 +287,7 @@ class Scan {
 
   void add_leak(const Confirmation::Candidate& candidate, const Suppressor& suppressor, std::vector<Tally>& suppressed,
                 std::map<std::pair<u32, u64>, Group>& groups) {
+    u32 number = next_leaked_++;
     if (!candidate.was_judged) {
       // Its slab did not hold still in the last pass; the passes before it are enough.
       record_.unstable.count -= 1;
@@ -289,6 +310,10 @@ class Scan {
     }
     if (group.leak.total.count == 0) start(group, owner, candidate);
     group.leak.total += {1, candidate.size_bytes};
+    if (graph_ && graph_->head[number] == number) {
+      group.leak.heads += 1;
+      group.leak.retained += {graph_->retained_count[number], graph_->retained_bytes[number]};
+    }
     if (group.looked_into < kEvidenceObjects) {
       ++group.looked_into;
       group.evidence->add(contents);
@@ -299,7 +324,8 @@ class Scan {
     group.leak.objects.push_back({.address = candidate.address,
                                   .size_bytes = candidate.size_bytes,
                                   .checksum = candidate.checksum,
-                                  .contents = std::move(contents)});
+                                  .contents = std::move(contents),
+                                  .head = graph_ ? leaked_[graph_->head[number]] : candidate.address});
   }
 
   void start(Group& group, const Owner& owner, const Confirmation::Candidate& candidate) {
@@ -378,6 +404,9 @@ class Scan {
   void add_coverage() {
     const PassRecord& r = record_;
     gap("interrupted scans", {report_.interrupted ? 1U : 0U, 0}, "stopped before two passes agreed");
+    bool is_too_large = !report_.has_graph && report_.outcome.leaked.count > kMostGraphed;
+    gap("who hangs below whom", {is_too_large ? report_.outcome.leaked.count : 0, 0},
+        "not worked out for so many leaks: each is shown as its own head", false);
     gap("page descriptors", {r.gaps.unread_descriptors, r.gaps.unread_descriptors * kPageBytes},
         "could not be read: what their pages hold is not known");
     gap("RAM outside the page tables", {0, r.gaps.unmapped_linear_bytes}, "reads as zeros: references in it are not seen");
@@ -405,6 +434,10 @@ class Scan {
   Confirmation confirmation_;
   PassRecord record_;
   u64 kept_objects_ = 0;
+  std::unique_ptr<Look> look_;                           // the last one, when its pass was whole
+  std::vector<Addr> leaked_;                             // in the order of the confirmation
+  std::optional<LeakGraph> graph_;                       // of these
+  u32 next_leaked_ = 0;                                  // number in leaked_
   std::multimap<std::string, std::string> sysfs_names_;  // unique id -> names
   std::map<std::string, std::string> sysfs_targets_;     // name -> unique id
 };

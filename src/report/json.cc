@@ -193,7 +193,7 @@ Json object_json(const Leak& leak, const LeakedObject& object) {
   Json json = Json::object();
   json["address"] = to_string(object.address);
   json["size"] = object.size_bytes;
-  json["head"] = to_string(object.address);
+  json["head"] = to_string(object.head ? object.head : object.address);
   json["comm"] = nullptr;
   json["pid"] = nullptr;
   json["cgroup"] = nullptr;
@@ -209,8 +209,9 @@ Json leak_json(const Report& report, const Leak& leak) {
   json["id"] = leak_id(leak);
   json["count"] = leak.total.count;
   json["bytes"] = leak.total.bytes;
-  json["retained_count"] = nullptr;
-  json["retained_bytes"] = nullptr;
+  json["heads"] = report.has_graph ? Json(leak.heads) : Json();
+  json["retained_count"] = report.has_graph ? Json(leak.retained.count) : Json();
+  json["retained_bytes"] = report.has_graph ? Json(leak.retained.bytes) : Json();
   json["kind"] = to_string(leak.kind);
   json["cache"] = leak.cache;
   json["aliases"] = leak.aliases;

@@ -3,8 +3,8 @@
 // removed.
 //
 // Addresses are hexadecimal strings. What is not known is null, never invented: comm, pid, cgroup and age_s without tracking,
-// type without type information, retained_* and `weak` as long as there is no graph of who points at whom (until then every
-// leaked object is its own head). The text is ASCII: what a target wrote into its names reaches no terminal unescaped.
+// type without type information, heads and retained_* where the graph of who points at whom was not made (then every leaked
+// object is its own head). The text is ASCII: what a target wrote into its names reaches no terminal unescaped.
 #pragma once
 #include <string>
 

@@ -56,6 +56,7 @@ struct LeakedObject {
   u32 checksum = 0;                      // the kernel's crc32 with seed 0, as kmemleak prints it
   std::vector<std::byte> contents = {};  // the first bytes, as read in the last pass; a per-CPU block: of `cpu`
   u32 cpu = 0;
+  Addr head = {};  // of the leaked blocks that it hangs below; its own address: it is a head, or nothing is known of others
 };
 
 // Leaked blocks of one allocator, cache and size.
@@ -66,6 +67,8 @@ struct Leak {
   std::string type = {};                  // the C type when it is known, e.g. "struct sk_buff"
   u64 object_size_bytes = 0;
   Tally total;                    // exact
+  u64 heads = 0;                  // of these that hang below no other leaked block
+  Tally retained = {};            // what hangs below these heads and below no other, themselves included
   std::vector<Frame> stack = {};  // allocation site(s), innermost first; often empty
   std::vector<Evidence> evidence = {};
   std::vector<LeakedObject> objects = {};  // as many as were asked for; total.count says how many there are
@@ -142,7 +145,8 @@ struct Report {
   std::array<Tally, kBlockKinds> by_kind{};  // examined, by kind
   std::vector<RootKindTotal> roots = {};
   Outcome outcome;
-  std::vector<Leak> leaks = {};  // largest first
+  bool has_graph = false;        // `heads`, `retained` and LeakedObject::head are known
+  std::vector<Leak> leaks = {};  // those that retain most first
   std::vector<Suppression> suppressed = {};
   std::vector<Coverage> coverage = {};
   std::optional<SelfTest> self_test;  // absent: slabinfo could not be read; coverage says why

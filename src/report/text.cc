@@ -160,6 +160,24 @@ std::string stack_lines(const Leak& leak) {
   return out;
 }
 
+// What one bug costs: who holds what, where that is more than single blocks.
+std::string retained_lines(const Report& report, const Leak& leak) {
+  if (!report.has_graph) return {};
+  std::string out;
+  if (leak.heads == 0) {
+    label(out, "below");
+    out += "all of them hang below other leaked blocks";
+    if (!leak.objects.empty() && leak.objects[0].head) print(out, ": {}", to_string(leak.objects[0].head));
+    return out + '\n';
+  }
+  if (leak.heads != leak.total.count || leak.retained.count != leak.total.count) {
+    label(out, "retains");
+    print(out, "{}, {}, below {}\n", counted(leak.retained.count, "block"), human_bytes(leak.retained.bytes),
+          counted(leak.heads, "head"));
+  }
+  return out;
+}
+
 std::string object_lines(const Leak& leak) {
   std::string out;
   label(out, leak.total.count == 1 ? "object" : "objects");
@@ -185,6 +203,7 @@ std::string groups(const Report& report) {
           fmt::format("{} B", leak.object_size_bytes), cache_and_type(leak));
     out += evidence_lines(leak);
     out += stack_lines(leak);
+    out += retained_lines(report, leak);
     out += object_lines(leak);
   }
   return out;

@@ -388,6 +388,16 @@ TEST(MarkFrom, AHandleThatIsASeedIsNotPassedOn_AReferenceToItIs) {
   }
 }
 
+TEST(Mark, AnIgnoredWordHoldsNothing_TheSameWordElsewhereDoes) {
+  FakeHeap heap;
+  u64 slot = heap.add_block(kLinear, 64);
+  heap.add_root_to(kLinear);
+  heap.snapshot.ignored_words.push_back(kRoots);
+  EXPECT_FALSE(heap.is_reached(slot));
+  heap.add_root_to(kLinear);
+  EXPECT_TRUE(heap.is_reached(slot));
+}
+
 TEST(Mark, WhereABlockWasReachedFirstIsNotedWhenAskedFor) {
   FakeHeap heap;
   u64 held = heap.add_slab(kLinear, 2, 64, 64);

@@ -5,6 +5,7 @@
 // is a span of one slot. Every slot of the snapshot has a number, and what is known of it (live, reached, candidate) is one
 // bit in a vector over these numbers.
 #pragma once
+#include <algorithm>
 #include <memory_resource>
 #include <vector>
 
@@ -109,6 +110,7 @@ struct Snapshot {
         roots(resource),
         root_words(resource),
         root_word_places(resource),
+        ignored_words(resource),
         root_blocks(resource),
         forwards(resource),
         copy_offsets(resource) {}
@@ -137,6 +139,7 @@ struct Snapshot {
   std::pmr::vector<Root> roots;
   std::pmr::vector<u64> root_words;         // single words that were found in roots while the snapshot was made
   std::pmr::vector<Addr> root_word_places;  // where each of these stands; empty unless somebody asked for it
+  std::pmr::vector<Addr> ignored_words;     // in roots, ascending: what stands there owns nothing
   std::pmr::vector<BlockRef> root_blocks;   // reached from the start, without being passed on to where they forward
   std::pmr::vector<Forward> forwards;       // by `from`
   std::pmr::vector<u64> copy_offsets;       // of kReplicated spans; added with wrap-around
@@ -144,8 +147,10 @@ struct Snapshot {
   const ContentFilter* filter = nullptr;  // outlives the snapshot; needed when a span is kFiltered
 };
 
-// Whether a word that refers to a block owns nothing: see ContentFilter::is_hint.
+// Whether a word that refers to a block owns nothing: see Snapshot::ignored_words and ContentFilter::is_hint.
 inline bool is_hint(const Snapshot& snapshot, u64 word, Addr at, Bytes following) {
+  const auto& ignored = snapshot.ignored_words;
+  if (!ignored.empty() && at >= ignored.front() && std::ranges::binary_search(ignored, at)) return true;
   return word % 8 != 0 && snapshot.filter != nullptr && snapshot.filter->is_hint(word, at, following);
 }
 
