@@ -74,6 +74,10 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       ->check(whole_number(0, 1'000'000'000))
       ->type_name("N")
       ->capture_default_str();
+  sub->add_option("--suppressions", scan.suppressions, "leave out what the rules in FILE match; may be given again")
+      ->type_name("FILE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   sub->footer(
       "Exit status: 0 no leaks, 1 leaks, 2 wrong usage, 3 could not look, 4 looked only in part and found nothing.\n"
       "Needs root and /proc/kcore. Nothing is written to the kernel.");

@@ -19,6 +19,7 @@ struct ScanCommand {
   double interval_s = 5;
   double min_age_s = 5;
   u64 max_objects = 10'000;
+  std::vector<std::string> suppressions;  // files
 };
 
 struct WhoCommand {

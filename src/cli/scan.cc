@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/fd.h"
 #include "cli/interrupt.h"
 #include "cli/session.h"
 #include "kernel/scan.h"
@@ -29,13 +30,25 @@ int status_of(const Report& report) {
   return is_partial ? kPartial : kClean;
 }
 
+Result<std::vector<SuppressionRule>> read_suppressions(const std::vector<std::string>& files) {
+  std::vector<SuppressionRule> all;
+  for (const std::string& file : files) {
+    std::string text = TRY(read_file(file));
+    auto rules = TRY(parse_suppressions(text, file));
+    for (SuppressionRule& rule : rules) all.push_back(std::move(rule));
+  }
+  return all;
+}
+
 Result<Report> look(const ScanCommand& command, Session& session) {
   TRY(session.check(command.output));
+  auto suppressions = TRY(read_suppressions(command.suppressions));
   auto target = TRY(session.open_kernel());
   kernel::ScanOptions options{.max_passes = command.passes,
                               .interval_s = command.interval_s,
                               .min_age_s = command.min_age_s,
                               .max_objects = command.max_objects,
+                              .suppressions = std::move(suppressions),
                               .version = ORPHAN_VERSION};
   kernel::ScanHooks hooks{
       .keep_going = session.keep_going(), .wait = wait_seconds, .progress = [&](const std::string& what) { session.step(what); }};

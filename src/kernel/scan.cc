@@ -17,12 +17,14 @@
 #include "kernel/recheck.h"
 #include "kernel/self_test.h"
 #include "kernel/suppressions.h"
+#include "kernel/user_suppressions.h"
 #include "scan/leak_graph.h"
 #include "scan/mark.h"
 
 namespace orphan::kernel {
 namespace {
 
+constexpr i64 kSecondsOfADay = 24 * 60 * 60;
 constexpr u64 kContentsKept = 64;     // bytes of a leaked object that the report holds
 constexpr u64 kEvidenceBytes = 4096;  // of an object that are searched
 constexpr u64 kEvidenceObjects = 64;  // of a group that are searched
@@ -256,6 +258,7 @@ class Scan {
     for (const Module& module : record_.modules)
       add_symbols(target_.memory(), target_.layouts().module, module, target_.symbols());
     Suppressor suppressor(target_.memory(), target_.layouts(), target_.globals(), target_.symbols());
+    user_suppressions_.emplace(options_.suppressions, report_.started_unix_s / kSecondsOfADay, target_.symbols());
     std::vector<Tally> suppressed(suppressions().size());
     std::map<std::pair<u32, u64>, Group> groups;
     if (confirmation_.passes() >= 2) {
@@ -265,9 +268,11 @@ class Scan {
     for (std::size_t i = 0; i < suppressed.size(); ++i) {
       if (suppressed[i].count == 0) continue;
       report_.suppressed.push_back({std::string(suppressions()[i].rule), std::string(suppressions()[i].reason), suppressed[i]});
-      report_.outcome.suppressed += suppressed[i];
     }
+    for (Suppression& suppression : user_suppressions_->result()) report_.suppressed.push_back(std::move(suppression));
+    for (const Suppression& suppression : report_.suppressed) report_.outcome.suppressed += suppression.total;
     for (auto& [key, group] : groups) {
+      if (group.leak.total.count == 0) continue;
       finish(group);
       report_.outcome.leaked += group.leak.total;
       report_.leaks.push_back(std::move(group.leak));
@@ -297,18 +302,19 @@ class Scan {
     const Owner& owner = target_.owners()[candidate.owner];
     Group& group = groups.try_emplace({candidate.owner, candidate.size_bytes}).first->second;
     bool is_kept = group.leak.objects.size() < kObjectsOfEachGroup || kept_objects_ < options_.max_objects;
-    // Only the sysctl rules exist; their headers are small.
+    // The built-in rules are about sysctl; its headers are small.
     bool may_be_suppressed = owner.kind == BlockKind::Slab && candidate.size_bytes <= kLargestSuppressed;
     std::vector<std::byte> contents;
-    if (is_kept || may_be_suppressed || group.looked_into < kEvidenceObjects) contents = contents_of(candidate);
+    if (is_kept || may_be_suppressed || user_suppressions_->needs_contents() || group.looked_into < kEvidenceObjects)
+      contents = contents_of(candidate);
+    if (!group.evidence) start(group, owner, candidate);
     if (may_be_suppressed) {
       if (auto rule = suppressor.match(contents)) {
         suppressed[*rule] += {1, candidate.size_bytes};
-        if (group.leak.total.count == 0) groups.erase({candidate.owner, candidate.size_bytes});
         return;
       }
     }
-    if (group.leak.total.count == 0) start(group, owner, candidate);
+    if (user_suppressions_->take(group.leak, candidate.size_bytes, contents)) return;
     group.leak.total += {1, candidate.size_bytes};
     if (graph_ && graph_->head[number] == number) {
       group.leak.heads += 1;
@@ -434,8 +440,9 @@ class Scan {
   Confirmation confirmation_;
   PassRecord record_;
   u64 kept_objects_ = 0;
-  std::unique_ptr<Look> look_;                           // the last one, when its pass was whole
-  std::vector<Addr> leaked_;                             // in the order of the confirmation
+  std::unique_ptr<Look> look_;  // the last one, when its pass was whole
+  std::vector<Addr> leaked_;    // in the order of the confirmation
+  std::optional<UserSuppressions> user_suppressions_;
   std::optional<LeakGraph> graph_;                       // of these
   u32 next_leaked_ = 0;                                  // number in leaked_
   std::multimap<std::string, std::string> sysfs_names_;  // unique id -> names

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scan of a kernel: look, mark, confirm, again until two passes agree; then the report.
 #pragma once
+#include "detector/suppression_file.h"
 #include "kernel/target.h"
 #include "report/report.h"
 
@@ -11,6 +12,7 @@ struct ScanOptions {
   double interval_s = 5;  // from the end of a pass to the start of the next
   double min_age_s = 5;   // between the first sight of a leak as unreferenced and the last
   u64 max_objects = 10'000;
+  std::vector<SuppressionRule> suppressions;
   std::string version;  // of the program, for the report
 };
 

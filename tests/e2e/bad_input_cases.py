@@ -109,6 +109,12 @@ CASES = (
     Case("closed-stderr", "quick --format json 2>&-", LEAKS, json={"interrupted": False}),
     Case("nobody-reads", "( quick --format json; echo $? >/tmp/status ) | true; exit $(cat /tmp/status)", COULD_NOT_LOOK,
          (*FAILED_OUTPUT, "standard output")),
+    # Suppressions.
+    Case("no-suppressions", "quick --suppressions /tmp/nowhere.toml", COULD_NOT_LOOK, ("/tmp/nowhere.toml", "No such file")),
+    Case("wrong-suppressions", "printf '[[suppress]]\nname = \"a\"\ncahce = \"b\"\n' >rules; quick --suppressions rules",
+         COULD_NOT_LOOK, ("rules:3:", "cahce", "docs/suppressions.md")),
+    Case("suppressed", "printf '[[suppress]]\nname = \"all\"\ncache = \"*\"\n' >rules; "
+                       "quick --format json --suppressions rules", NO_LEAKS, json={"leaks": []}),
     # Signals. The first pass ends after about a second.
     *(Case(f"stopped-after-{ms}-ms", f"interrupted INT {ms}000 -- orphan-static scan --format json --interval 60", PARTIAL,
            json=INTERRUPTED) for ms in (50, 150, 250, 400, 600)),
