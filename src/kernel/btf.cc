@@ -2,7 +2,7 @@
 #include "kernel/btf.h"
 
 #include <bpf/btf.h>
-#include <fcntl.h>
+#include <sys/mman.h>
 
 #include "base/fd.h"
 
@@ -11,6 +11,7 @@ namespace {
 
 // A struct nests anonymous members only so deep; more is a loop in hostile data.
 constexpr int kMaxDepth = 16;
+constexpr u64 kMostBytes = 1 << 30;
 
 // The type behind typedefs and qualifiers.
 u32 strip(const btf* types, u32 id) {
@@ -22,6 +23,15 @@ u32 strip(const btf* types, u32 id) {
   return 0;
 }
 
+// libbpf takes a module's BTF only out of a file.
+btf* parse_split(std::string_view bytes, btf* base) {
+  Fd file(::memfd_create("btf", MFD_CLOEXEC));
+  if (file.value() < 0) return nullptr;
+  ssize_t wrote = ::write(file.value(), bytes.data(), bytes.size());
+  if (wrote < 0 || static_cast<std::size_t>(wrote) != bytes.size()) return nullptr;
+  return btf__parse_raw_split(("/proc/self/fd/" + std::to_string(file.value())).c_str(), base);
+}
+
 }  // namespace
 
 void Btf::Free::operator()(btf* b) const {
@@ -29,12 +39,16 @@ void Btf::Free::operator()(btf* b) const {
 }
 
 Result<Btf> Btf::load(const std::string& path, const Btf* base) {
-  // Asked first with open(2), whose errors say more than libbpf's.
-  TRY(open_file(path, O_RDONLY));
-  btf* parsed = base == nullptr ? btf__parse(path.c_str(), nullptr) : btf__parse_split(path.c_str(), base->handle_.get());
-  if (parsed == nullptr) {
-    return Error(ErrorCode::BadData, path + ": not valid BTF; nothing can be read without the kernel's type information");
-  }
+  std::string bytes = TRY(read_file(path));
+  return parse(bytes, path, base);
+}
+
+Result<Btf> Btf::parse(std::string_view bytes, const std::string& name, const Btf* base) {
+  Error invalid(ErrorCode::BadData, name + ": not valid BTF; nothing can be read without the kernel's type information");
+  if (bytes.size() > kMostBytes) return invalid;
+  btf* parsed =
+      base == nullptr ? btf__new(bytes.data(), static_cast<u32>(bytes.size())) : parse_split(bytes, base->handle_.get());
+  if (parsed == nullptr) return invalid;
   Btf result{std::unique_ptr<btf, Free>(parsed)};
   result.index_names(base == nullptr ? 1 : btf__type_cnt(base->handle_.get()));
   return result;

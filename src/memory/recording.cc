@@ -78,7 +78,7 @@ class Recording::Loader {
     Head head;
     std::size_t got = TRY(read_at(fd(), path(), 0, std::as_writable_bytes(std::span(&head, 1))));
     if (got == 0) return Error(ErrorCode::BadData, fmt::format("{}: the file is empty: {}", path(), kCopyAgain));
-    if (got < sizeof head.magic || head.magic != kMagic) return not_ours(std::string_view(head.magic.data(), got));
+    if (got < sizeof head.magic || head.magic != kMagic) return not_ours(std::as_bytes(std::span(&head, 1)).first(got));
     if (got < sizeof head) return cut_short();
     if (head.version != kVersion) {
       return Error(ErrorCode::Unsupported,
@@ -90,8 +90,10 @@ class Recording::Loader {
     return {};
   }
 
-  Error not_ours(std::string_view start) const {
-    if (start.starts_with(std::string_view(ELFMAG, SELFMAG)) || start.starts_with("KDUMP")) {
+  Error not_ours(Bytes head) const {
+    std::string_view start(reinterpret_cast<const char*>(head.data()), head.size());
+    bool is_elf_core = start.starts_with(ELFMAG) && load<u16>(head, offsetof(Elf64_Ehdr, e_type)) == u16{ET_CORE};
+    if (is_elf_core || start.starts_with("KDUMP")) {
       return {ErrorCode::Unsupported,
               fmt::format("{}: a memory dump, not a recording (at byte 0): dumps cannot be scanned, only what "
                           "orphan scan --record wrote on a machine that runs",
@@ -204,7 +206,9 @@ Error Recording::damaged(u64 offset, std::string_view what) const {
 }
 
 Result<Recording> Recording::open(const std::string& path) {
-  return read(TRY(open_file(path, O_RDONLY)), path);
+  auto file = open_file(path, O_RDONLY);
+  if (!file) return Error(file.error().code(), file.error().text() + ": name a file that orphan scan --record wrote");
+  return read(std::move(*file), path);
 }
 
 Result<Recording> Recording::read(Fd fd, std::string path) {

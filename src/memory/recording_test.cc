@@ -241,6 +241,11 @@ class DamageTest : public RecordingTest {
     bool is_useful = text.starts_with(path() + ": ") && text.find('\n') == std::string::npos;
     return is_useful ? text.substr(path().size() + 2) : "useless: " + text;
   }
+  static std::string elf_header(char type) {
+    std::string header = std::string("\x7f") + "ELF\2\1\1" + std::string(57, '\0');
+    header[16] = type;
+    return header;
+  }
   std::string whole_;
 };
 
@@ -267,10 +272,8 @@ TEST_F(DamageTest, AFileThatWasCutShortAnywhereIsFound) {
 }
 
 TEST_F(DamageTest, WhatIsNoRecordingIsToldByKind) {
-  EXPECT_NE(error_of("\x7f"
-                     "ELF and more, up to a header")
-                .find("a memory dump"),
-            std::string::npos);
+  EXPECT_NE(error_of(elf_header(4)).find("a memory dump"), std::string::npos);
+  EXPECT_NE(error_of(elf_header(2)).find("not a recording"), std::string::npos) << "a program";
   EXPECT_NE(error_of("KDUMP   and more").find("a memory dump"), std::string::npos);
   EXPECT_NE(error_of("some text").find("not a recording"), std::string::npos);
   EXPECT_NE(error_of("some text that is longer than the head").find("not a recording"), std::string::npos);
