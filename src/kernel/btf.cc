@@ -12,6 +12,7 @@ namespace {
 // A struct nests anonymous members only so deep; more is a loop in hostile data.
 constexpr int kMaxDepth = 16;
 constexpr u64 kMostBytes = 1 << 30;
+constexpr i64 kMostTypeBytes = 1 << 24;  // no real type comes near it, and sums of a few such stay 32-bit numbers
 
 // The type behind typedefs and qualifiers.
 u32 strip(const btf* types, u32 id) {
@@ -71,7 +72,7 @@ u32 Btf::find(std::string_view type) const {
 
 std::optional<u32> Btf::size_of_id(u32 type_id) const {
   i64 size = btf__resolve_size(handle_.get(), type_id);
-  if (size < 0 || size > INT32_MAX) return std::nullopt;
+  if (size < 0 || size > kMostTypeBytes) return std::nullopt;
   return static_cast<u32>(size);
 }
 
@@ -90,10 +91,12 @@ std::optional<Member> Btf::find_member(u32 type_id, std::string_view name, u32* 
     const char* member_name = btf__name_by_offset(handle_.get(), members[i].name_off);
     if (member_name != nullptr && !name.empty() && name == member_name) {
       *member_type = members[i].type;
+      if (bit / 8 >= kMostTypeBytes) return std::nullopt;
       return Member{bit / 8, size_of_id(members[i].type).value_or(0), static_cast<u8>(bit % 8), static_cast<u8>(bits)};
     }
     if (members[i].name_off != 0) continue;
     if (auto inner = find_member(members[i].type, name, member_type, depth + 1)) {
+      if (bit / 8 >= kMostTypeBytes || inner->offset_bytes >= kMostTypeBytes) return std::nullopt;
       inner->offset_bytes += bit / 8;
       return inner;
     }
@@ -110,6 +113,7 @@ std::optional<Member> Btf::member(std::string_view type, std::string_view path) 
     u32 next = 0;
     auto found = find_member(id, path.substr(0, dot), &next, 0);
     if (!found) return std::nullopt;
+    if (sum.offset_bytes >= kMostTypeBytes) return std::nullopt;
     found->offset_bytes += sum.offset_bytes;
     sum = *found;
     if (dot == std::string_view::npos) return sum;
