@@ -44,7 +44,8 @@ Result<std::string> list_directory(const std::string& path) {
 }  // namespace
 
 Result<std::unique_ptr<Source>> LiveSource::open(const TargetPaths& paths) {
-  return std::unique_ptr<Source>(new LiveSource(TRY(Kcore::open(paths.kcore)), paths));
+  Kcore kcore = TRY(Kcore::open(paths.kcore));
+  return std::unique_ptr<Source>(new LiveSource(std::move(kcore), paths));
 }
 
 Result<std::string> LiveSource::text(std::string_view name) {

@@ -32,7 +32,8 @@ Result<std::unique_ptr<Target>> Target::open(const OpenSource& open_source, cons
     if (hooks.progress) hooks.progress(what);
   };
   step("opening the kernel's memory");
-  std::unique_ptr<Target> target(new Target(TRY(open_source()), paths));
+  auto source = TRY(open_source());
+  std::unique_ptr<Target> target(new Target(std::move(source), paths));
   TRY(target->read_facts());
   step("reading the kernel's types");
   TRY(target->find_types());

@@ -70,7 +70,8 @@ Result<std::unique_ptr<RecordingWriter>> RecordingWriter::create(const std::stri
     if (S_ISDIR(status.st_mode)) return write_error(kWhat, path, EISDIR);
     return Error(ErrorCode::Io, "cannot write the recording to " + path + ": not a regular file; name another file");
   }
-  std::unique_ptr<RecordingWriter> writer(new RecordingWriter(TRY(NewFile::create(path, kWhat))));
+  NewFile file = TRY(NewFile::create(path, kWhat));
+  std::unique_ptr<RecordingWriter> writer(new RecordingWriter(std::move(file)));
   writer->write(bytes_of(Head{}));
   if (!writer->status_) return writer->status_.error();
   return writer;
