@@ -42,15 +42,27 @@ CLI::Validator seconds() {
   return number<double>("a number of seconds", 0, kLongestSeconds);
 }
 
+std::string complaint_about_target(const std::string& target) {
+  if (target == "kernel" || (target.starts_with(kCorePrefix) && target.size() > kCorePrefix.size())) return {};
+  return fmt::format("'{}' is neither kernel nor core:FILE", target);
+}
+
+std::string complaint_about_file(const std::string& name) {
+  return name.empty() ? "needs the name of a file" : "";
+}
+
 CLI::Option* add_output(CLI::App* sub, std::string& output) {
   return sub->add_option("--output", output, "write the report to FILE, whole or not at all; else to standard output")
-      ->check([](const std::string& name) { return std::string(name.empty() ? "needs the name of a file" : ""); })
+      ->check(complaint_about_file)
       ->type_name("FILE");
 }
 
 void add_scan(CLI::App& app, ScanCommand& scan) {
   CLI::App* sub = app.add_subcommand("scan", "Take one look at the running kernel: several passes, then the report.");
-  sub->add_option("target", scan.target, "what to look at: kernel")->check(CLI::IsMember({"kernel"}))->capture_default_str();
+  sub->add_option("target", scan.target, "what to look at: kernel, or core:FILE, a recording")
+      ->check(complaint_about_target)
+      ->type_name("TARGET")
+      ->capture_default_str();
   sub->add_option_function<std::string>(
          "--format", [&scan](const std::string& name) { scan.format = kFormats.at(name); },
          "how the report is written: text, kmemleak, json")
@@ -58,6 +70,9 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       ->type_name("FORMAT")
       ->default_str("text");
   add_output(sub, scan.output);
+  sub->add_option("--record", scan.record, "save what is read to FILE, from which orphan scan core:FILE makes the same report")
+      ->check(complaint_about_file)
+      ->type_name("FILE");
   sub->add_option("--passes", scan.passes, "at most so many passes; they end when two agree on the candidates")
       ->check(whole_number(2, 1000))
       ->type_name("N")
@@ -80,7 +95,8 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   sub->footer(
       "Exit status: 0 no leaks, 1 leaks, 2 wrong usage, 3 could not look, 4 looked only in part and found nothing.\n"
-      "Needs root and /proc/kcore. Nothing is written to the kernel.");
+      "Needs root and /proc/kcore. Nothing is written to the kernel. For a recording, neither is needed, and nothing is\n"
+      "waited for.");
 }
 
 // As the kernel and every tool prints addresses: hexadecimal digits, with or without 0x. A per-CPU cookie is a small one.
@@ -153,6 +169,8 @@ Command parse(int argc, char** argv) {
     return Done{kUsage, fmt::format("orphan: {}; see orphan --help\n", complaint(app, error))};
   }
   if (app.got_subcommand("who")) return who;
+  if (!scan.record.empty() && scan.target.starts_with(kCorePrefix))
+    return Done{kUsage, fmt::format("orphan: --record: {} is a recording already; see orphan --help\n", scan.target)};
   return scan;
 }
 

@@ -2,6 +2,7 @@
 // The command line: what may be said, checked strictly, and the help that comes from the same table.
 #pragma once
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -11,10 +12,13 @@ namespace orphan::cli {
 
 enum class Format : u8 { Text, Kmemleak, Json };
 
+inline constexpr std::string_view kCorePrefix = "core:";
+
 struct ScanCommand {
-  std::string target = "kernel";
+  std::string target = "kernel";  // or core:FILE
   Format format = Format::Text;
   std::string output;  // empty: standard output
+  std::string record;  // empty: nothing is recorded
   u32 passes = 5;
   double interval_s = 5;
   double min_age_s = 5;

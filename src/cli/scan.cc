@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "cli/interrupt.h"
 #include "cli/session.h"
+#include "kernel/recorded_source.h"
 #include "kernel/scan.h"
 #include "report/json.h"
 #include "report/kmemleak.h"
@@ -40,19 +41,78 @@ Result<std::vector<SuppressionRule>> read_suppressions(const std::vector<std::st
   return all;
 }
 
+// A scan of this machine's kernel or of a recording of one, and what it takes.
+struct Run {
+  const ScanCommand& command;
+  Session& session;
+  kernel::TargetPaths paths = {};
+  std::unique_ptr<RecordingWriter> writer = {};  // with --record
+  std::optional<Recording> recording = {};       // with core:FILE
+
+  bool keep_going() const { return !is_interrupted() && (!writer || writer->status()); }
+
+  Result<std::unique_ptr<kernel::Source>> open_source() {
+    if (recording) return std::unique_ptr<kernel::Source>(new kernel::RecordedSource(*recording));
+    auto live = TRY(kernel::LiveSource::open(paths));
+    if (!writer) return live;
+    return std::unique_ptr<kernel::Source>(new kernel::RecordingSource(std::move(live), *writer));
+  }
+
+  Result<void> open_files() {
+    if (!command.record.empty()) writer = TRY(RecordingWriter::create(command.record));
+    if (!command.target.starts_with(kCorePrefix)) return {};
+    session.step("checking the recording");
+    paths.kcore = command.target.substr(kCorePrefix.size());
+    recording.emplace(TRY(Recording::open(paths.kcore)));
+    return {};
+  }
+
+  Result<Report> look() {
+    TRY(session.check(command.output));
+    auto suppressions = TRY(read_suppressions(command.suppressions));
+    TRY(open_files());
+    auto go_on = [this] { return keep_going(); };
+    auto target = TRY(kernel::Target::open(
+        [this] { return open_source(); }, paths,
+        {.keep_going = go_on, .progress = [this](std::string_view what) { session.step(std::string(what)); }}));
+    kernel::ScanOptions options{.max_passes = command.passes,
+                                .interval_s = command.interval_s,
+                                .min_age_s = command.min_age_s,
+                                .max_objects = command.max_objects,
+                                .suppressions = std::move(suppressions),
+                                .version = ORPHAN_VERSION};
+    kernel::ScanHooks hooks{
+        .keep_going = go_on, .wait = {}, .progress = [this](const std::string& what) { session.step(what); }};
+    if (!recording) hooks.wait = wait_seconds;
+    auto report = kernel::scan(*target, options, hooks);
+    if (recording && !recording->status()) return recording->status().error();
+    return report;
+  }
+};
+
+// A recording that cannot be written ends the scan, so that it can be started again soon. One of a scan that was interrupted is
+// not kept: its replay would not end where the scan did.
+Result<void> finish_recording(RecordingWriter& writer, const ScanCommand& command, const Report& report) {
+  if (writer.status() && report.interrupted) {
+    fmt::print(stderr, "orphan: {}: not written, since the scan was stopped before its end\n", command.record);
+    return {};
+  }
+  return writer.finish();
+}
+
 Result<Report> look(const ScanCommand& command, Session& session) {
-  TRY(session.check(command.output));
-  auto suppressions = TRY(read_suppressions(command.suppressions));
-  auto target = TRY(session.open_kernel());
-  kernel::ScanOptions options{.max_passes = command.passes,
-                              .interval_s = command.interval_s,
-                              .min_age_s = command.min_age_s,
-                              .max_objects = command.max_objects,
-                              .suppressions = std::move(suppressions),
-                              .version = ORPHAN_VERSION};
-  kernel::ScanHooks hooks{
-      .keep_going = session.keep_going(), .wait = wait_seconds, .progress = [&](const std::string& what) { session.step(what); }};
-  return kernel::scan(*target, options, hooks);
+  Run run{.command = command, .session = session};
+  auto report = run.look();
+  if (run.writer && !run.writer->status()) return run.writer->status().error();
+  if (run.writer && report) TRY(finish_recording(*run.writer, command, *report));
+  return report;
+}
+
+// NotMapped comes without a text: in a recording it means that something was not recorded.
+Error with_reason(const Error& error, const ScanCommand& command) {
+  if (!error.text().empty() || !command.target.starts_with(kCorePrefix)) return error;
+  return {error.code(), command.target.substr(kCorePrefix.size()) +
+                            ": this orphan reads other parts of the kernel than were recorded: use an orphan like the one that made it"};
 }
 
 }  // namespace
@@ -60,7 +120,7 @@ Result<Report> look(const ScanCommand& command, Session& session) {
 int run_scan(const ScanCommand& command) {
   Session session;
   Result<Report> report = look(command, session);
-  if (!report) return session.fail(report.error());
+  if (!report) return session.fail(with_reason(report.error(), command));
   return session.finish(command.output, print(*report, command.format), status_of(*report));
 }
 

@@ -2,7 +2,7 @@
 #include "kernel/btf.h"
 
 #include <bpf/btf.h>
-#include <fcntl.h>
+#include <sys/mman.h>
 
 #include "base/fd.h"
 
@@ -11,6 +11,8 @@ namespace {
 
 // A struct nests anonymous members only so deep; more is a loop in hostile data.
 constexpr int kMaxDepth = 16;
+constexpr u64 kMostBytes = 1 << 30;
+constexpr i64 kMostTypeBytes = 1 << 24;  // no real type comes near it, and sums of a few such stay 32-bit numbers
 
 // The type behind typedefs and qualifiers.
 u32 strip(const btf* types, u32 id) {
@@ -22,6 +24,15 @@ u32 strip(const btf* types, u32 id) {
   return 0;
 }
 
+// libbpf takes a module's BTF only out of a file.
+btf* parse_split(std::string_view bytes, btf* base) {
+  Fd file(::memfd_create("btf", MFD_CLOEXEC));
+  if (file.value() < 0) return nullptr;
+  ssize_t wrote = ::write(file.value(), bytes.data(), bytes.size());
+  if (wrote < 0 || static_cast<std::size_t>(wrote) != bytes.size()) return nullptr;
+  return btf__parse_raw_split(("/proc/self/fd/" + std::to_string(file.value())).c_str(), base);
+}
+
 }  // namespace
 
 void Btf::Free::operator()(btf* b) const {
@@ -29,12 +40,16 @@ void Btf::Free::operator()(btf* b) const {
 }
 
 Result<Btf> Btf::load(const std::string& path, const Btf* base) {
-  // Asked first with open(2), whose errors say more than libbpf's.
-  TRY(open_file(path, O_RDONLY));
-  btf* parsed = base == nullptr ? btf__parse(path.c_str(), nullptr) : btf__parse_split(path.c_str(), base->handle_.get());
-  if (parsed == nullptr) {
-    return Error(ErrorCode::BadData, path + ": not valid BTF; nothing can be read without the kernel's type information");
-  }
+  std::string bytes = TRY(read_file(path));
+  return parse(bytes, path, base);
+}
+
+Result<Btf> Btf::parse(std::string_view bytes, const std::string& name, const Btf* base) {
+  Error invalid(ErrorCode::BadData, name + ": not valid BTF; nothing can be read without the kernel's type information");
+  if (bytes.size() > kMostBytes) return invalid;
+  btf* parsed =
+      base == nullptr ? btf__new(bytes.data(), static_cast<u32>(bytes.size())) : parse_split(bytes, base->handle_.get());
+  if (parsed == nullptr) return invalid;
   Btf result{std::unique_ptr<btf, Free>(parsed)};
   result.index_names(base == nullptr ? 1 : btf__type_cnt(base->handle_.get()));
   return result;
@@ -57,7 +72,7 @@ u32 Btf::find(std::string_view type) const {
 
 std::optional<u32> Btf::size_of_id(u32 type_id) const {
   i64 size = btf__resolve_size(handle_.get(), type_id);
-  if (size < 0 || size > INT32_MAX) return std::nullopt;
+  if (size < 0 || size > kMostTypeBytes) return std::nullopt;
   return static_cast<u32>(size);
 }
 
@@ -76,10 +91,12 @@ std::optional<Member> Btf::find_member(u32 type_id, std::string_view name, u32* 
     const char* member_name = btf__name_by_offset(handle_.get(), members[i].name_off);
     if (member_name != nullptr && !name.empty() && name == member_name) {
       *member_type = members[i].type;
+      if (bit / 8 >= kMostTypeBytes) return std::nullopt;
       return Member{bit / 8, size_of_id(members[i].type).value_or(0), static_cast<u8>(bit % 8), static_cast<u8>(bits)};
     }
     if (members[i].name_off != 0) continue;
     if (auto inner = find_member(members[i].type, name, member_type, depth + 1)) {
+      if (bit / 8 >= kMostTypeBytes || inner->offset_bytes >= kMostTypeBytes) return std::nullopt;
       inner->offset_bytes += bit / 8;
       return inner;
     }
@@ -96,6 +113,7 @@ std::optional<Member> Btf::member(std::string_view type, std::string_view path) 
     u32 next = 0;
     auto found = find_member(id, path.substr(0, dot), &next, 0);
     if (!found) return std::nullopt;
+    if (sum.offset_bytes >= kMostTypeBytes) return std::nullopt;
     found->offset_bytes += sum.offset_bytes;
     sum = *found;
     if (dot == std::string_view::npos) return sum;

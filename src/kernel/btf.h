@@ -25,8 +25,10 @@ struct Member {
 
 class Btf {
  public:
-  // Parses raw BTF, e.g. /sys/kernel/btf/vmlinux. With `base`, a module's BTF, which builds on the kernel's; `base` must
-  // outlive this.
+  // Parses raw BTF, e.g. what is in /sys/kernel/btf/vmlinux; `name` is for the error. With `base`, a module's BTF, which builds
+  // on the kernel's; `base` must outlive this.
+  static Result<Btf> parse(std::string_view bytes, const std::string& name, const Btf* base = nullptr);
+  // The same of a file.
   static Result<Btf> load(const std::string& path, const Btf* base = nullptr);
 
   // Size of a struct or union; nothing when there is no complete type of that name.

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <filesystem>
 
 namespace orphan::kernel {
 namespace {
@@ -70,7 +69,8 @@ std::vector<Evidence> EvidenceGatherer::result(std::size_t limit) const {
   return sorted;
 }
 
-std::string type_of_cache(std::string_view cache, u64 object_bytes, const Btf& btf, const std::string& module_folder) {
+std::string type_of_cache(std::string_view cache, u64 object_bytes, const Btf& btf, const TextOf& text_of,
+                          const std::string& module_folder) {
   std::vector<std::string> names;
   std::string name(cache);
   // "ext4_inode_cache" may hold struct ext4_inode_cache, or struct ext4_inode.
@@ -85,12 +85,15 @@ std::string type_of_cache(std::string_view cache, u64 object_bytes, const Btf& b
     return {};
   };
   if (std::string found = in(btf); !found.empty()) return found;
-  std::error_code error;
-  std::filesystem::directory_iterator entry(module_folder, error);
-  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-    if (entry->path().filename() == "vmlinux") continue;
-    auto types = Btf::load(entry->path().string(), &btf);
-    if (!types) continue;  // the module went away, or its BTF is not for this kernel
+  auto modules = text_of(module_folder);
+  if (!modules) return {};
+  for (const Entry& module : parse_directory(*modules)) {
+    if (module.name == "vmlinux") continue;
+    std::string path = module_folder + std::string(module.name);
+    auto text = text_of(path);
+    if (!text) continue;  // the module went away
+    auto types = Btf::parse(*text, path, &btf);
+    if (!types) continue;  // it is not for this kernel
     if (std::string found = in(*types); !found.empty()) return found;
   }
   return {};

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernel/btf.h"
+#include "kernel/source.h"
 #include "kernel/symbols.h"
 #include "report/report.h"
 
@@ -26,8 +27,9 @@ class EvidenceGatherer {
 };
 
 // The struct that a cache's objects are, when the cache has a type of its own: one of that name and size in the kernel's
-// BTF, or in a module's below `module_folder`. Empty: not known.
-std::string type_of_cache(std::string_view cache, u64 object_bytes, const Btf& btf, const std::string& module_folder);
+// BTF, or in a module's, of which `module_folder` has a file each. Empty: not known.
+std::string type_of_cache(std::string_view cache, u64 object_bytes, const Btf& btf, const TextOf& text_of,
+                          const std::string& module_folder);
 
 // The address as a frame of a stack.
 Frame to_frame(Addr address, const Symbols& symbols);

@@ -89,14 +89,14 @@ class TypeOfCacheTest : public testing::Test {
     std::filesystem::create_directories(folder_);
     FakeTypes types(
         "struct ext4_inode 1000\n  u64 first 0\nstruct buffer_head 104\n  u64 first 0\nstruct mm_struct 900\n  u64 first 0\n");
-    types.write(folder_ + "/vmlinux");
-    FakeTypes("struct leaky_thing 72\n  u64 first 0\n").write(folder_ + "/leaky", folder_ + "/vmlinux");
-    std::ofstream(folder_ + "/broken") << "not BTF";
-    btf_.emplace(std::move(*Btf::load(folder_ + "/vmlinux")));
+    types.write(folder_ + "vmlinux");
+    FakeTypes("struct leaky_thing 72\n  u64 first 0\n").write(folder_ + "leaky", folder_ + "vmlinux");
+    std::ofstream(folder_ + "broken") << "not BTF";
+    btf_.emplace(std::move(*Btf::load(folder_ + "vmlinux")));
   }
   ~TypeOfCacheTest() override { std::filesystem::remove_all(folder_); }
 
-  std::string folder_ = (std::filesystem::temp_directory_path() / fmt::format("orphan_btf_folder_{}", ::getpid())).string();
+  std::string folder_ = (std::filesystem::temp_directory_path() / fmt::format("orphan_btf_folder_{}/", ::getpid())).string();
   std::optional<Btf> btf_;
 };
 
@@ -110,13 +110,13 @@ TEST_F(TypeOfCacheTest, ATypeOfTheCachesNameAndSizeIsTheObjects) {
                         Case{"ext4_inode_cache", 1000, "struct ext4_inode"}, Case{"mm_struct", 900, "struct mm_struct"},
                         Case{"leaky_thing", 72, "struct leaky_thing"}, Case{"leaky_thing_cachep", 72, "struct leaky_thing"},
                         Case{"kmalloc-96", 96, ""}}) {
-    EXPECT_EQ(type_of_cache(c.cache, c.size, *btf_, folder_), c.type) << c.cache;
+    EXPECT_EQ(type_of_cache(c.cache, c.size, *btf_, read_text, folder_), c.type) << c.cache;
   }
 }
 
 TEST_F(TypeOfCacheTest, WithoutAFolderOfModulesOnlyTheKernelsTypesAreKnown) {
-  EXPECT_EQ(type_of_cache("leaky_thing", 72, *btf_, "/nowhere/at/all"), "");
-  EXPECT_EQ(type_of_cache("buffer_head", 104, *btf_, "/nowhere/at/all"), "struct buffer_head");
+  EXPECT_EQ(type_of_cache("leaky_thing", 72, *btf_, read_text, "/nowhere/at/all/"), "");
+  EXPECT_EQ(type_of_cache("buffer_head", 104, *btf_, read_text, "/nowhere/at/all/"), "struct buffer_head");
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "kernel/layout_bounds.h"
+
 namespace orphan::kernel {
 namespace {
 
@@ -106,8 +108,12 @@ KmemCacheLayout cache_layout(Resolver& r) {
   cache.refcount = r.at("kmem_cache", "refcount");
   cache.cpu_slab = r.maybe("kmem_cache", {"cpu_slab"});
   cache.random = r.maybe("kmem_cache", {"random"});
-  if (auto bit = r.btf().enumerator("_slab_flag_bits", "_SLAB_NOLEAKTRACE")) cache.no_leak_trace = u64{1} << *bit;
-  cache.read_bytes = std::max({cache.name, cache.list + 8, cache.random.value_or(0), cache.red_left_pad}) + 8;
+  if (auto bit = r.btf().enumerator("_slab_flag_bits", "_SLAB_NOLEAKTRACE"); bit && *bit < 64) {
+    cache.no_leak_trace = u64{1} << *bit;
+  }
+  cache.read_bytes = std::max({cache.flags, cache.size, cache.object_size, cache.offset, cache.red_left_pad, cache.name,
+                               cache.list + 8, cache.refcount, cache.cpu_slab.value_or(0), cache.random.value_or(0)}) +
+                     8;
   return cache;
 }
 
@@ -284,6 +290,8 @@ Result<Layouts> Layouts::resolve(const Btf& btf) {
     return Error(ErrorCode::Unsupported,
                  fmt::format("the kernel's BTF has no {}: its layout is not known to this version", r.missing()));
   }
+  if (std::string_view name = struct_out_of_bounds(l); !name.empty())
+    return Error(ErrorCode::BadData, fmt::format("the kernel's BTF contradicts itself about struct {}", name));
   return l;
 }
 

@@ -170,5 +170,36 @@ struct page 64
   EXPECT_EQ(layouts->slab.frozen.bit_size, 1);
 }
 
+// A recording may say anything of the kernel's types.
+TEST(Layouts, TypesWithAMemberBeyondTheirEndAreRefusedByName) {
+  struct Case {
+    std::string_view name, wrong;
+  };
+  for (const Case& c :
+       {Case{"vm_struct",
+             "struct vm_struct 8\n  ptr next 0\n  ptr addr 8\n  u64 size 16\n  u64 flags 24\n  ptr pages 32\n"
+             "  u32 nr_pages 40\n  ptr caller 48\n"},
+        Case{"kmem_cache_cpu", "struct kmem_cache_cpu 16\n  ptr freelist 0\n  u64 tid 8\n  ptr slab 16\n  ptr partial 24\n"},
+        Case{"mod_kallsyms", "struct mod_kallsyms 16\n  ptr symtab 0\n  u32 num_symtab 8\n  ptr strtab 16\n"}}) {
+    FakeTypes types = FakeTypes::of(kLike6_1);
+    ASSERT_TRUE(Layouts::resolve(types.load()));
+    types.add(c.wrong);
+    auto layouts = Layouts::resolve(types.load());
+    ASSERT_FALSE(layouts) << c.name;
+    EXPECT_EQ(layouts.error().code(), ErrorCode::BadData) << layouts.error().text();
+    EXPECT_NE(layouts.error().text().find("contradicts itself"), std::string::npos) << layouts.error().text();
+  }
+}
+
+TEST(Layouts, ABitThatNoWordHasIsRefused_OfAnOptionalFlagIgnored) {
+  FakeTypes types = FakeTypes::of(kLike6_1);
+  types.add("enum _slab_flag_bits\n  _SLAB_NOLEAKTRACE 3276821\n");
+  auto layouts = Layouts::resolve(types.load());
+  ASSERT_TRUE(layouts) << layouts.error().text();
+  EXPECT_FALSE(layouts->cache.no_leak_trace);
+  types.add("enum pageflags\n  PG_head 64\n  PG_lru 4\n  PG_reserved 11\n  PG_slab 8\n");
+  EXPECT_FALSE(Layouts::resolve(types.load()));
+}
+
 }  // namespace
 }  // namespace orphan::kernel

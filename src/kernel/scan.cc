@@ -6,11 +6,9 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
-#include <filesystem>
+#include <charconv>
 #include <map>
 
-#include "base/fd.h"
 #include "detector/confirm.h"
 #include "kernel/evidence.h"
 #include "kernel/phase_clock.h"
@@ -34,10 +32,6 @@ constexpr int kRechecks = 20;
 constexpr double kRecheckInterval = 0.1;  // seconds
 constexpr u64 kMostGraphed = 1 << 17;     // leaked blocks: more would take more memory than they are worth
 constexpr u64 kObjectsOfEachGroup = 16;   // are kept at least, however many groups there are
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 // The most memory that this process ever had; 0: not known.
 u64 peak_memory_bytes() {
@@ -77,11 +71,11 @@ class Scan {
     report_.version = options.version;
     report_.max_objects = options.max_objects;
     report_.startup = target.startup();
-    report_.started_unix_s = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+    report_.started_unix_s = static_cast<i64>(number_in(text::kDate));
   }
 
   Result<Report> run() {
-    auto start = std::chrono::steady_clock::now();
+    double start = seconds("at the start");
     for (u32 pass = 1; pass <= options_.max_passes && !confirmation_.is_settled(); ++pass) {
       if (pass != 1 && hooks_.wait) {
         double seconds = std::max(options_.interval_s, options_.min_age_s);
@@ -93,10 +87,14 @@ class Scan {
         report_.interrupted = true;
         break;
       }
+      // More passes than the scan that was recorded had.
+      if (!done && done.error().code() == ErrorCode::NotFound && pass > 1) break;
       TRY(std::move(done));
     }
     report_.settled = confirmation_.is_settled();
     if (confirmation_.passes() >= 2) TRY(recheck());
+    // A recording that ends before goes on with what it has.
+    (void)target_.source().begin("report");
     if (look_ && confirmation_.count() <= kMostGraphed) TRY(find_heads());
     if (confirmation_.passes() != 0) {
       say("writing the report");
@@ -104,7 +102,7 @@ class Scan {
       account();
     }
     add_coverage();
-    report_.seconds = seconds_since(start);
+    report_.seconds = seconds("at the end") - start;
     report_.peak_memory_bytes = peak_memory_bytes();
     return std::move(report_);
   }
@@ -113,11 +111,20 @@ class Scan {
   void say(std::string text) const {
     if (hooks_.progress) hooks_.progress(std::move(text));
   }
+  double number_in(std::string_view name) const {
+    auto text = target_.source().text(name);
+    double number = 0;
+    if (text) std::from_chars(text->data(), text->data() + text->size(), number);
+    return number;
+  }
+  // What the clock says at an event.
+  double seconds(std::string_view event) const { return number_in(std::string(text::kSeconds).append(event)); }
   bool stopped() const { return hooks_.keep_going && !hooks_.keep_going(); }
 
   Result<void> run_pass(u32 number) {
     if (stopped()) return Error(ErrorCode::Interrupted, "scan");
-    auto start = std::chrono::steady_clock::now();
+    TRY(target_.source().begin(fmt::format("pass {}", number)));
+    double start = seconds("before a pass");
     u64 bytes_before = target_.bytes_read();
     PhaseClock clock;
     auto progress = [&](std::string_view what) {
@@ -139,7 +146,7 @@ class Scan {
     record_pass(*look, marked, record);
     Tally live;
     for (Tally kind : record_.by_kind) live += kind;
-    report_.passes.push_back({.seconds = seconds_since(start),
+    report_.passes.push_back({.seconds = seconds("after a pass") - start,
                               .live = live,
                               .unreferenced = record_.unreferenced.count,
                               .confirmed = confirmation_.count(),
@@ -151,7 +158,7 @@ class Scan {
   }
 
   void compare(std::span<const Cache> caches, PassRecord& record) const {
-    auto text = read_file(target_.paths().slabinfo);
+    auto text = target_.source().text(target_.paths().slabinfo);
     auto test = text ? compare_with_slabinfo(caches, *text) : Result<SelfTest>(std::move(text).error());
     if (test)
       record.self_test = std::move(*test);
@@ -225,9 +232,11 @@ class Scan {
     });
     if (objects.empty()) return {};
     say("looking again at what nothing refers to");
+    if (!target_.source().begin("recheck")) return {};
     Recheck recheck(target_.kernel(), target_.owners(), record_.copy_offsets, std::move(objects));
     for (int i = 0; i < kRechecks && !stopped(); ++i) {
       if (hooks_.wait) hooks_.wait(kRecheckInterval);
+      if (!target_.source().begin(fmt::format("recheck {}", i + 1))) break;
       TRY(recheck.look());
     }
     confirmation_.drop_if([&](const Confirmation::Candidate& candidate) { return recheck.was_freed(candidate.address); });
@@ -341,7 +350,9 @@ class Scan {
     if (owner.caller) group.leak.stack.push_back(to_frame(owner.caller, target_.symbols()));
     if (owner.kind == BlockKind::Slab) {
       if (owner.is_merged) group.leak.aliases = aliases_of(owner.name);
-      group.leak.type = type_of_cache(owner.name, candidate.size_bytes, target_.btf(), target_.paths().module_btf);
+      group.leak.type = type_of_cache(
+          owner.name, candidate.size_bytes, target_.btf(), [&](std::string_view name) { return target_.source().text(name); },
+          target_.paths().module_btf);
     }
     group.evidence.emplace(target_.symbols());
   }
@@ -363,15 +374,13 @@ class Scan {
   }
 
   void read_sysfs_names() {
-    std::error_code error;
-    std::filesystem::directory_iterator entry(target_.paths().slab_sysfs, error);
-    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-      std::error_code not_a_link;
-      std::filesystem::path target = std::filesystem::read_symlink(entry->path(), not_a_link);
-      if (not_a_link) continue;
-      std::string name = entry->path().filename();
-      sysfs_names_.emplace(target.filename(), name);
-      sysfs_targets_.emplace(name, target.filename());
+    auto text = target_.source().text(target_.paths().slab_sysfs);
+    if (!text) return;
+    for (const Entry& entry : parse_directory(*text)) {
+      if (entry.target.empty()) continue;
+      std::string unique(entry.target.substr(entry.target.rfind('/') + 1));
+      sysfs_names_.emplace(unique, entry.name);
+      sysfs_targets_.emplace(entry.name, unique);
     }
   }
 

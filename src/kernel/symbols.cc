@@ -19,6 +19,8 @@ namespace {
 // Far above any kernel (6.12 has 154,000 symbols in 2 MiB), and small enough to allocate on a damaged target's word.
 constexpr u32 kMaxSymbols = 4 << 20;
 constexpr u64 kMaxNamesSize = 64 << 20;
+constexpr u64 kMaxText = 256 << 20;  // of /proc/kallsyms
+constexpr std::size_t kMaxLine = 1 << 18;
 // The end of the names is known only when all have been walked: a smaller piece costs calls, a bigger one is read in vain.
 constexpr u64 kPiece = 64 << 10;
 constexpr u64 kPageSize = 4096;
@@ -291,42 +293,52 @@ Result<bool> Symbols::add_line(std::string_view line) {
 }
 
 Result<Symbols> Symbols::from_proc(const std::string& path) {
+  std::string text = TRY(read_proc(path));
+  return from_text(text, path);
+}
+
+Result<std::string> Symbols::read_proc(const std::string& path) {
   auto opened = open_file(path, O_RDONLY);
   if (!opened) {
     Error error = std::move(opened).error();
     if (error.code() != ErrorCode::NotFound) return error;
     return Error(ErrorCode::NotFound, fmt::format("{}: no such file: this kernel was built without CONFIG_KALLSYMS", path));
   }
+  std::string text;
+  for (;;) {
+    constexpr std::size_t kStep = 1 << 18;
+    std::size_t used = text.size();
+    text.resize(used + kStep);
+    ssize_t got = ::read(opened->value(), text.data() + used, kStep);
+    int error_number = errno;
+    text.resize(used + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got < 0 && error_number == EINTR) continue;
+    if (got < 0) return system_error(path, error_number);
+    // A tab is in the lines of modules.
+    if (got == 0 || text.find('\t', used) != std::string::npos) return text;
+    if (text.size() > kMaxText) return Error(ErrorCode::BadData, fmt::format("{}: longer than any symbol table", path));
+  }
+}
+
+Result<Symbols> Symbols::from_text(std::string_view text, const std::string& name) {
   Symbols symbols;
   symbols.use_plain_names();
-  std::vector<char> buffer(1 << 18);
-  std::size_t used = 0;
-  for (bool more = true; more;) {
-    ssize_t got = ::read(opened->value(), buffer.data() + used, buffer.size() - used);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return system_error(path, errno);
-    if (got == 0) break;
-    used += static_cast<std::size_t>(got);
-    std::string_view text(buffer.data(), used);
-    for (std::size_t end; more && (end = text.find('\n')) != std::string_view::npos; text.remove_prefix(end + 1)) {
-      auto added = symbols.add_line(text.substr(0, end));
-      if (!added) return std::move(added).error().in(path);
-      more = *added;
-    }
-    // The buffer cannot fill up with one line: it would have been read as one too long.
-    if (text.size() == buffer.size()) return Error(ErrorCode::BadData, fmt::format("{}: a line without an end", path));
-    std::ranges::copy(text, buffer.begin());
-    used = text.size();
+  bool more = true;
+  for (std::size_t end; more && (end = text.find('\n')) != std::string_view::npos; text.remove_prefix(end + 1)) {
+    auto added = symbols.add_line(text.substr(0, end));
+    if (!added) return std::move(added).error().in(name);
+    more = *added;
   }
-  if (symbols.count_ == 0) return Error(ErrorCode::BadData, fmt::format("{}: has no symbols", path));
+  if (more && text.size() > kMaxLine) return Error(ErrorCode::BadData, fmt::format("{}: a line without an end", name));
+  if (symbols.count_ == 0) return Error(ErrorCode::BadData, fmt::format("{}: has no symbols", name));
   if (std::ranges::all_of(symbols.addresses_, [](u64 address) { return address == 0; })) {
     return Error(ErrorCode::Permission,
                  fmt::format("{}: all addresses read as zero, kernel.kptr_restrict hides them: run as root with CAP_SYSLOG, "
                              "after sysctl kernel.kptr_restrict=1",
-                             path));
+                             name));
   }
   auto stext = symbols.find("_stext");
-  if (!stext) return Error(ErrorCode::BadData, fmt::format("{}: has no _stext", path));
+  if (!stext) return Error(ErrorCode::BadData, fmt::format("{}: has no _stext", name));
   symbols.set_image(stext->address);
   return symbols;
 }

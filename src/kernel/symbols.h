@@ -65,6 +65,9 @@ class Symbols {
   // The image's part of /proc/kallsyms. Permission: the addresses are hidden. Costs the kernel thousands of instructions a
   // symbol to print.
   static Result<Symbols> from_proc(const std::string& path = "/proc/kallsyms");
+  // In two steps: the text, and what it says; `name` is for the errors.
+  static Result<std::string> read_proc(const std::string& path);
+  static Result<Symbols> from_text(std::string_view text, const std::string& name);
 
   // What stands at an address between _stext and _end, or in a module's memory; nothing elsewhere, and nothing before a
   // module's first symbol. Of several symbols at one address the first in the table, as the kernel prints it.

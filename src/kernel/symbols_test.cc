@@ -10,130 +10,12 @@
 #include <filesystem>
 #include <fstream>
 
-#include "memory/fake_memory.h"
+#include "kernel/fake_kallsyms.h"
 
 namespace orphan::kernel {
 namespace {
 
-constexpr u64 kText = 0xffff'ffff'8100'0000;
-constexpr u64 kTables = 0xffff'ffff'8200'0000;
-constexpr Addr kNumSyms{kTables};
-constexpr Addr kRelativeBase{kTables + 8};
-constexpr Addr kTokenIndex{kTables + 0x100};
-constexpr Addr kTokenTable{kTables + 0x400};
-constexpr Addr kOffsets{kTables + 0x1'0000};
-constexpr u64 kNamesOffset = 0x20'0000;
-
-enum class Scheme { Absolute, BaseRelative, AbsolutePercpu, PlaceRelative };
-constexpr Scheme kSchemes[] = {Scheme::Absolute, Scheme::BaseRelative, Scheme::AbsolutePercpu, Scheme::PlaceRelative};
-
-struct Line {
-  u64 address;
-  char type;
-  std::string name;
-};
-
-// A kernel with the given symbols, in the tables of one of the encodings.
-struct Kernel {
-  FakeMemory memory;
-  std::string info;
-  std::vector<std::string> tokens = std::vector<std::string>(256);
-  Addr names{kTables + kNamesOffset + 0x123};
-
-  Kernel(const std::vector<Line>& lines, Scheme scheme) {
-    memory.map({Addr{kTables}, kNamesOffset});
-    for (u32 c = 1; c < 127; ++c) tokens[c] = std::string(1, static_cast<char>(c));
-    u32 code = 128;
-    for (const char* token : {"__", "init", "alloc", "T__", "Tkmem_cache_", "_", "d", "D", "per_cpu", "slab_", "caches"}) {
-      tokens[code++] = token;
-    }
-    put_tokens();
-    put_names(lines);
-    memory.put(kNumSyms, static_cast<u32>(lines.size()));
-    put_addresses(lines, scheme);
-    info += fmt::format("SYMBOL(_stext)={:x}\nSYMBOL(kallsyms_names)={:x}\n", kText, names.value);
-    info += fmt::format("SYMBOL(kallsyms_num_syms)={:x}\n", kNumSyms.value);
-    info += fmt::format("SYMBOL(kallsyms_token_table)={:x}\n", kTokenTable.value);
-    info += fmt::format("SYMBOL(kallsyms_token_index)={:x}\n", kTokenIndex.value);
-  }
-
-  Result<Symbols> load() const { return Symbols::from_memory(memory, Vmcoreinfo::parse(info)); }
-
-  void put_tokens() {
-    std::string table;
-    for (u32 i = 0; i < tokens.size(); ++i) {
-      memory.put(kTokenIndex + i * sizeof(u16), static_cast<u16>(table.size()));
-      table += tokens[i] + '\0';
-    }
-    memory.write(kTokenTable, std::as_bytes(std::span(table)));
-  }
-
-  // Always the longest token that fits. Single characters stand for themselves.
-  std::string compress(std::string_view text) const {
-    std::string codes;
-    while (!text.empty()) {
-      u32 best = static_cast<u8>(text[0]);
-      for (u32 i = 128; i < tokens.size() && !tokens[i].empty(); ++i) {
-        if (text.starts_with(tokens[i]) && tokens[i].size() > tokens[best].size()) best = i;
-      }
-      codes += static_cast<char>(best);
-      text.remove_prefix(tokens[best].size());
-    }
-    return codes;
-  }
-
-  void put_names(const std::vector<Line>& lines) {
-    std::string blob;
-    for (const Line& line : lines) {
-      std::string codes = compress(line.type + line.name);
-      if (codes.size() < 0x80) {
-        blob += static_cast<char>(codes.size());
-      } else {
-        blob += static_cast<char>((codes.size() & 0x7f) | 0x80);
-        blob += static_cast<char>(codes.size() >> 7);
-      }
-      blob += codes;
-    }
-    Range home{Addr{kTables + kNamesOffset}, 0};
-    home.size_bytes = align_up(names - home.start + blob.size(), 4096);
-    memory.map(home);
-    memory.write(names, std::as_bytes(std::span(blob)));
-  }
-
-  void put_addresses(const std::vector<Line>& lines, Scheme scheme) {
-    info +=
-        fmt::format("SYMBOL({})={:x}\n", scheme == Scheme::Absolute ? "kallsyms_addresses" : "kallsyms_offsets", kOffsets.value);
-    if (scheme == Scheme::BaseRelative || scheme == Scheme::AbsolutePercpu) {
-      info += fmt::format("SYMBOL(kallsyms_relative_base)={:x}\n", kRelativeBase.value);
-      memory.put(kRelativeBase, kText);
-    }
-    for (u64 i = 0; i < lines.size(); ++i) {
-      u64 address = lines[i].address;
-      Addr entry = kOffsets + i * 4;
-      switch (scheme) {
-        case Scheme::Absolute: memory.put(kOffsets + i * 8, address); break;
-        case Scheme::BaseRelative: memory.put(entry, static_cast<u32>(address - kText)); break;
-        case Scheme::PlaceRelative: memory.put(entry, static_cast<u32>(address - entry.value)); break;
-        case Scheme::AbsolutePercpu: memory.put(entry, static_cast<u32>(address < kText ? address : kText - 1 - address)); break;
-      }
-    }
-  }
-};
-
-std::vector<Line> ordinary_lines() {
-  return {{kText, 'T', "_text"},
-          {kText, 'T', "_stext"},
-          {kText + 0x100, 't', "twice"},
-          {kText + 0x140, 'T', "kmem_cache_alloc"},
-          {kText + 0x200, 't', "thrice"},
-          {kText + 0x300, 'T', "x"},
-          {kText + 0x2000, 'D', "slab_caches"},
-          {kText + 0x2010, 'd', "twice"},
-          {kText + 0x2018, 'd', "twice"},
-          {kText + 0x2018, 'D', "alias"},
-          {kText + 0x2020, 'b', "__per_cpu_offset"},
-          {kText + 0x3000, 'B', "_end"}};
-}
+using namespace fake_kallsyms;
 
 // So many that there are several pieces, markers and pages of each table.
 std::vector<Line> many_lines(u32 count) {
@@ -152,7 +34,7 @@ std::string show(const std::optional<SymbolAt>& symbol) {
 TEST(Symbols, EveryEncodingOfAddressesIsDetected) {
   std::vector<Line> lines = ordinary_lines();
   for (Scheme scheme : kSchemes) {
-    auto symbols = Kernel(lines, scheme).load();
+    auto symbols = Tables(lines, scheme).load();
     ASSERT_TRUE(symbols) << symbols.error().text();
     ASSERT_EQ(symbols->size(), lines.size());
     for (u32 i = 0; i < lines.size(); ++i) {
@@ -167,7 +49,7 @@ TEST(Symbols, EveryEncodingOfAddressesIsDetected) {
 TEST(Symbols, APerCpuVariableOfOldX86HasItsOffset_AndIsNoAddress) {
   std::vector<Line> lines = ordinary_lines();
   lines.insert(lines.begin(), {{0, 'A', "__per_cpu_start"}, {0x1fb80, 'A', "current_task"}});
-  auto symbols = Kernel(lines, Scheme::AbsolutePercpu).load();
+  auto symbols = Tables(lines, Scheme::AbsolutePercpu).load();
   ASSERT_TRUE(symbols) << symbols.error().text();
   auto found = symbols->find("current_task");
   ASSERT_TRUE(found);
@@ -177,7 +59,7 @@ TEST(Symbols, APerCpuVariableOfOldX86HasItsOffset_AndIsNoAddress) {
 }
 
 TEST(Symbols, LookupGivesNameOffsetAndSize) {
-  auto symbols = Kernel(ordinary_lines(), Scheme::BaseRelative).load();
+  auto symbols = Tables(ordinary_lines(), Scheme::BaseRelative).load();
   ASSERT_TRUE(symbols) << symbols.error().text();
   EXPECT_EQ(show(symbols->lookup(Addr{kText + 0x140})), "T kmem_cache_alloc+0x0/0xc0");
   EXPECT_EQ(show(symbols->lookup(Addr{kText + 0x1ff})), "T kmem_cache_alloc+0xbf/0xc0");
@@ -185,14 +67,14 @@ TEST(Symbols, LookupGivesNameOffsetAndSize) {
 }
 
 TEST(Symbols, OfSeveralNamesOfOneAddressLookupGivesTheFirst) {
-  auto symbols = Kernel(ordinary_lines(), Scheme::BaseRelative).load();
+  auto symbols = Tables(ordinary_lines(), Scheme::BaseRelative).load();
   ASSERT_TRUE(symbols) << symbols.error().text();
   EXPECT_EQ(show(symbols->lookup(Addr{kText})), "T _text+0x0/0x100");
   EXPECT_EQ(show(symbols->lookup(Addr{kText + 0x201a})), "d twice+0x2/0x8");
 }
 
 TEST(Symbols, NothingIsBeforeStextNorFromEndOn) {
-  auto symbols = Kernel(ordinary_lines(), Scheme::BaseRelative).load();
+  auto symbols = Tables(ordinary_lines(), Scheme::BaseRelative).load();
   ASSERT_TRUE(symbols) << symbols.error().text();
   EXPECT_EQ(show(symbols->lookup(Addr{kText - 1})), "nothing");
   EXPECT_EQ(show(symbols->lookup(Addr{kText + 0x3000})), "nothing");
@@ -201,7 +83,7 @@ TEST(Symbols, NothingIsBeforeStextNorFromEndOn) {
 }
 
 TEST(Symbols, FindAnswersInTheOrderOfTheQuestions) {
-  auto symbols = Kernel(ordinary_lines(), Scheme::BaseRelative).load();
+  auto symbols = Tables(ordinary_lines(), Scheme::BaseRelative).load();
   ASSERT_TRUE(symbols) << symbols.error().text();
   std::string_view names[] = {"slab_caches", "absent", "x", "__per_cpu_offset", "slab_caches", "", "slab_cache", "slab_cachesx"};
   auto found = symbols->find(names);
@@ -216,7 +98,7 @@ TEST(Symbols, FindAnswersInTheOrderOfTheQuestions) {
 }
 
 TEST(Symbols, OfSeveralSymbolsOfANameFindTakesTheFirstThatIsNotText) {
-  auto symbols = Kernel(ordinary_lines(), Scheme::BaseRelative).load();
+  auto symbols = Tables(ordinary_lines(), Scheme::BaseRelative).load();
   ASSERT_TRUE(symbols) << symbols.error().text();
   EXPECT_EQ(symbols->find("twice")->address.value, kText + 0x2010);
   EXPECT_EQ(symbols->find("thrice")->address.value, kText + 0x200);
@@ -229,7 +111,7 @@ TEST(Symbols, OfSeveralSymbolsOfANameFindTakesTheFirstThatIsNotText) {
 
 TEST(Symbols, EveryOneOfManyIsFoundByNameAndByAddress) {
   std::vector<Line> lines = many_lines(9'000);
-  auto symbols = Kernel(lines, Scheme::PlaceRelative).load();
+  auto symbols = Tables(lines, Scheme::PlaceRelative).load();
   ASSERT_TRUE(symbols) << symbols.error().text();
   std::vector<std::string_view> names;
   for (u32 i = 0; i < lines.size(); i += 41) names.push_back(lines[i].name);
@@ -251,7 +133,7 @@ TEST(Symbols, ANameOfMoreThan127TokensIsRead) {
   std::string name;
   while (name.size() < 300) name += fmt::format("{}q", name.size());
   lines[5].name = name;
-  auto symbols = Kernel(lines, Scheme::BaseRelative).load();
+  auto symbols = Tables(lines, Scheme::BaseRelative).load();
   ASSERT_TRUE(symbols) << symbols.error().text();
   EXPECT_EQ(symbols->find(name)->address.value, kText + 0x300);
   EXPECT_EQ(symbols->lookup(Addr{kText + 0x300})->name, name);
@@ -260,7 +142,7 @@ TEST(Symbols, ANameOfMoreThan127TokensIsRead) {
 TEST(Symbols, WithoutDataSymbolsTheImageEndsWithTheLastOne) {
   std::vector<Line> lines = ordinary_lines();
   lines.resize(5);
-  auto symbols = Kernel(lines, Scheme::BaseRelative).load();
+  auto symbols = Tables(lines, Scheme::BaseRelative).load();
   ASSERT_TRUE(symbols) << symbols.error().text();
   EXPECT_EQ(symbols->lookup(Addr{kText + 0x200})->name, "thrice");
   EXPECT_EQ(show(symbols->lookup(Addr{kText + 0x201})), "nothing");
@@ -271,7 +153,7 @@ TEST(Symbols, WithoutDataSymbolsTheImageEndsWithTheLastOne) {
 TEST(Symbols, WithoutTheTablesInVmcoreinfoTheyAreNotFound) {
   for (const char* key :
        {"_stext", "kallsyms_names", "kallsyms_num_syms", "kallsyms_token_table", "kallsyms_token_index", "kallsyms_offsets"}) {
-    Kernel kernel(ordinary_lines(), Scheme::BaseRelative);
+    Tables kernel(ordinary_lines(), Scheme::BaseRelative);
     kernel.info.replace(kernel.info.find(fmt::format("SYMBOL({})", key)), 6, "LYMBOS");
     auto symbols = kernel.load();
     ASSERT_FALSE(symbols) << key;
@@ -280,14 +162,14 @@ TEST(Symbols, WithoutTheTablesInVmcoreinfoTheyAreNotFound) {
   }
 }
 
-ErrorCode error_of(const Kernel& kernel) {
+ErrorCode error_of(const Tables& kernel) {
   auto symbols = kernel.load();
   return symbols ? ErrorCode::Usage : symbols.error().code();
 }
 
 TEST(Symbols, AnAbsurdNumberOfSymbolsIsBadData) {
   for (u32 count : {u32{0}, u32{1} << 23, ~u32{0}}) {
-    Kernel kernel(ordinary_lines(), Scheme::BaseRelative);
+    Tables kernel(ordinary_lines(), Scheme::BaseRelative);
     kernel.memory.put(kNumSyms, count);
     EXPECT_EQ(error_of(kernel), ErrorCode::BadData) << count;
   }
@@ -295,19 +177,19 @@ TEST(Symbols, AnAbsurdNumberOfSymbolsIsBadData) {
 
 TEST(Symbols, MoreSymbolsThanThereAreNamesIsBadData) {
   std::vector<Line> lines = ordinary_lines();
-  Kernel kernel(lines, Scheme::BaseRelative);
+  Tables kernel(lines, Scheme::BaseRelative);
   kernel.memory.put(kNumSyms, static_cast<u32>(lines.size() + 1));
   EXPECT_EQ(error_of(kernel), ErrorCode::BadData);
 }
 
 TEST(Symbols, ANameThatEndsBeyondTheMappedMemoryIsBadData) {
-  Kernel kernel(ordinary_lines(), Scheme::BaseRelative);
+  Tables kernel(ordinary_lines(), Scheme::BaseRelative);
   kernel.memory.write(kernel.names, std::vector<std::byte>(2, std::byte{0xff}));
   EXPECT_EQ(error_of(kernel), ErrorCode::BadData);
 }
 
 TEST(Symbols, ATokenIndexOutOfTheTableIsBadData) {
-  Kernel kernel(ordinary_lines(), Scheme::BaseRelative);
+  Tables kernel(ordinary_lines(), Scheme::BaseRelative);
   kernel.info = kernel.info.substr(0, kernel.info.find("SYMBOL(kallsyms_token_table)"));
   Addr last_page{kTables + kNamesOffset - 4096};
   // The tables end with the mapping; the byte before is no end of a token.
@@ -329,7 +211,7 @@ TEST(Symbols, ATokenIndexOutOfTheTableIsBadData) {
 
 TEST(Symbols, AddressesThatDoNotHaveStextWhereItIsAreBadData) {
   for (Scheme scheme : kSchemes) {
-    Kernel kernel(ordinary_lines(), scheme);
+    Tables kernel(ordinary_lines(), scheme);
     std::size_t at = kernel.info.find("SYMBOL(_stext)=") + 15;
     kernel.info[kernel.info.find('\n', at) - 1] = '8';
     EXPECT_EQ(error_of(kernel), ErrorCode::BadData);
@@ -339,7 +221,7 @@ TEST(Symbols, AddressesThatDoNotHaveStextWhereItIsAreBadData) {
 TEST(Symbols, ATokenLongerThanANameIsBadData_AndANameThatWouldBeIsCut) {
   std::vector<Line> lines = ordinary_lines();
   lines[2].name = "qqqq";
-  Kernel kernel(lines, Scheme::BaseRelative);
+  Tables kernel(lines, Scheme::BaseRelative);
   kernel.tokens['q'] = std::string(512, 'l');
   kernel.put_tokens();
   EXPECT_EQ(error_of(kernel), ErrorCode::BadData);
@@ -353,7 +235,7 @@ TEST(Symbols, ATokenLongerThanANameIsBadData_AndANameThatWouldBeIsCut) {
 }
 
 TEST(Symbols, EveryByteOfTheTablesMayBeWrong) {
-  Kernel kernel(ordinary_lines(), Scheme::AbsolutePercpu);
+  Tables kernel(ordinary_lines(), Scheme::AbsolutePercpu);
   std::string_view wanted[] = {"slab_caches", "x", "_end"};
   for (Addr table : {kTokenIndex, kTokenTable, kOffsets, Addr{kTables + kNamesOffset + 0x123}, kNumSyms}) {
     for (u64 i = 0; i < 160; ++i) {
@@ -374,7 +256,7 @@ TEST(Symbols, EveryByteOfTheTablesMayBeWrong) {
 
 TEST(Symbols, WhenTheNthReadFailsThereIsAnErrorOrTheSameTable) {
   std::vector<Line> lines = many_lines(9'000);
-  Kernel kernel(lines, Scheme::BaseRelative);
+  Tables kernel(lines, Scheme::BaseRelative);
   u64 before = kernel.memory.reads();
   ASSERT_TRUE(kernel.load());
   u64 reads = kernel.memory.reads() - before;
@@ -481,7 +363,7 @@ constexpr u64 kModule = 0xffff'ffff'c000'0000;
 class ModuleSymbols : public testing::Test {
  protected:
   void SetUp() override {
-    auto symbols = Kernel(ordinary_lines(), Scheme::BaseRelative).load();
+    auto symbols = Tables(ordinary_lines(), Scheme::BaseRelative).load();
     ASSERT_TRUE(symbols) << symbols.error().text();
     symbols_.emplace(std::move(symbols).take());
     add(0, SHN_UNDEF, 0, "");

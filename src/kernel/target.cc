@@ -18,45 +18,68 @@ constexpr Addr kImageMap{0xffff'ffff'8000'0000};
 
 }  // namespace
 
-Target::Target(Kcore kcore, const TargetPaths& paths)
-    : paths_(paths), kcore_(std::move(kcore)), cache_(kcore_, kCacheBytes), info_(Vmcoreinfo::parse(kcore_.vmcoreinfo())) {}
+Target::Target(std::unique_ptr<Source> source, const TargetPaths& paths)
+    : paths_(paths), source_(std::move(source)), cache_(source_->memory(), kCacheBytes) {}
 
 Result<std::unique_ptr<Target>> Target::open(const TargetPaths& paths, const LookHooks& hooks) {
+  return open([&] { return LiveSource::open(paths); }, paths, hooks);
+}
+
+Result<std::unique_ptr<Target>> Target::open(const OpenSource& open_source, const TargetPaths& paths, const LookHooks& hooks) {
   PhaseClock clock;
   auto step = [&](std::string_view what) {
     clock.start(std::string(what));
     if (hooks.progress) hooks.progress(what);
   };
   step("opening the kernel's memory");
-  std::unique_ptr<Target> target(new Target(TRY(Kcore::open(paths.kcore)), paths));
+  auto source = TRY(open_source());
+  std::unique_ptr<Target> target(new Target(std::move(source), paths));
+  TRY(target->read_facts());
   step("reading the kernel's types");
-  auto btf = Btf::load(paths.btf);
-  if (!btf && btf.error().code() == ErrorCode::NotFound) {
-    return Error(
-        ErrorCode::Unsupported,
-        paths.btf + ": not there: this kernel was built without CONFIG_DEBUG_INFO_BTF, and nothing can be read without it");
-  }
-  target->btf_.emplace(TRY(std::move(btf)));
-  target->layouts_ = TRY(Layouts::resolve(*target->btf_));
+  TRY(target->find_types());
   step("reading the kernel's symbols");
   TRY(target->find_symbols());
   target->globals_ = TRY(Globals::resolve(*target->symbols_, *target->btf_));
   target->image_physical_ = TRY(target->image_physical());
   target->memory_.emplace(target->cache_, TRY(target->find_space()));
-  target->self_ = TRY(Self::read({target->kcore_.descriptor()}));
   target->startup_ = clock.finish();
   return target;
 }
 
+Result<void> Target::read_facts() {
+  std::string segments = TRY(source_->text(text::kSegments));
+  segments_ = TRY(parse_segments(segments));
+  info_ = Vmcoreinfo::parse(TRY(source_->text(text::kVmcoreinfo)));
+  std::string self = TRY(source_->text(text::kSelf));
+  self_ = TRY(parse_self(self));
+  return {};
+}
+
+Result<void> Target::find_types() {
+  auto text = source_->text(paths_.btf);
+  if (!text && text.error().code() == ErrorCode::NotFound) {
+    return Error(
+        ErrorCode::Unsupported,
+        paths_.btf + ": not there: this kernel was built without CONFIG_DEBUG_INFO_BTF, and nothing can be read without it");
+  }
+  std::string bytes = TRY(std::move(text));
+  btf_.emplace(TRY(Btf::parse(bytes, paths_.btf)));
+  layouts_ = TRY(Layouts::resolve(*btf_));
+  return {};
+}
+
 Result<void> Target::find_symbols() {
-  auto symbols = Symbols::from_memory(kcore_, info_);
-  if (!symbols && symbols.error().code() == ErrorCode::NotFound) symbols = Symbols::from_proc(paths_.kallsyms);
+  auto symbols = Symbols::from_memory(source_->memory(), info_);
+  if (!symbols && symbols.error().code() == ErrorCode::NotFound) {
+    std::string text = TRY(source_->text(paths_.kallsyms));
+    symbols = Symbols::from_text(text, paths_.kallsyms);
+  }
   symbols_.emplace(TRY(std::move(symbols)));
   return {};
 }
 
 Result<u64> Target::image_physical() const {
-  for (const Kcore::Segment& segment : kcore_.segments()) {
+  for (const CoreSegment& segment : segments_) {
     if (segment.contains(globals_.text) && segment.physical != kPhysicalUnknown) {
       return segment.physical + (globals_.text - segment.vaddr);
     }
@@ -66,10 +89,10 @@ Result<u64> Target::image_physical() const {
 
 Result<AddressSpace> Target::find_space() const {
   AddressSpace space;
-  space.linear_map = Addr{TRY(read_value<u64>(kcore_, globals_.page_offset_base))};
-  space.page_descriptors = Addr{TRY(read_value<u64>(kcore_, globals_.vmemmap_base))};
-  Addr vmalloc{TRY(read_value<u64>(kcore_, globals_.vmalloc_base))};
-  for (const Kcore::Segment& segment : kcore_.segments()) {
+  space.linear_map = Addr{TRY(read_value<u64>(source_->memory(), globals_.page_offset_base))};
+  space.page_descriptors = Addr{TRY(read_value<u64>(source_->memory(), globals_.vmemmap_base))};
+  Addr vmalloc{TRY(read_value<u64>(source_->memory(), globals_.vmalloc_base))};
+  for (const CoreSegment& segment : segments_) {
     if (segment.physical != kPhysicalUnknown) {
       if (segment.vaddr == space.linear(segment.physical)) space.ram.push_back({segment.vaddr, segment.size});
     } else if (segment.vaddr == vmalloc) {

@@ -2,23 +2,18 @@
 // The running kernel as a target: everything that is found out once, before the first look.
 #pragma once
 #include "kernel/look.h"
-#include "memory/kcore.h"
+#include "kernel/source.h"
 
 namespace orphan::kernel {
 
-struct TargetPaths {
-  std::string kcore = "/proc/kcore";
-  std::string btf = "/sys/kernel/btf/vmlinux";
-  std::string module_btf = "/sys/kernel/btf";  // the folder with one file a module
-  std::string kallsyms = "/proc/kallsyms";
-  std::string slabinfo = "/proc/slabinfo";
-  std::string slab_sysfs = "/sys/kernel/slab";
-};
-
 class Target {
  public:
-  // Permission, NotFound, Unsupported: the text says what to do about it.
+  using OpenSource = std::function<Result<std::unique_ptr<Source>>()>;
+
+  // This machine's kernel. Permission, NotFound, Unsupported: the text says what to do about it.
   static Result<std::unique_ptr<Target>> open(const TargetPaths& paths, const LookHooks& hooks);
+  // Another source's, which calls its memory `paths.kcore`.
+  static Result<std::unique_ptr<Target>> open(const OpenSource& open_source, const TargetPaths& paths, const LookHooks& hooks);
 
   Target(const Target&) = delete;
   Target& operator=(const Target&) = delete;
@@ -38,16 +33,20 @@ class Target {
   Symbols& symbols() { return *symbols_; }
   std::string release() const { return info_.release(); }
   const std::vector<Phase>& startup() const { return startup_; }
-  u64 bytes_read() const { return kcore_.bytes_read(); }
+  Source& source() { return *source_; }
+  u64 bytes_read() const { return source_->bytes_read(); }
 
  private:
-  Target(Kcore kcore, const TargetPaths& paths);
+  Target(std::unique_ptr<Source> source, const TargetPaths& paths);
+  Result<void> read_facts();
+  Result<void> find_types();
   Result<void> find_symbols();
   Result<AddressSpace> find_space() const;
   Result<u64> image_physical() const;
 
   TargetPaths paths_;
-  Kcore kcore_;
+  std::unique_ptr<Source> source_;
+  std::vector<CoreSegment> segments_;
   CachingMemory cache_;
   Vmcoreinfo info_;
   std::optional<Btf> btf_;

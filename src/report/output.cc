@@ -12,35 +12,16 @@
 #include <cerrno>
 #include <charconv>
 #include <climits>
-#include <cstdio>
 #include <cstdlib>
 #include <optional>
 
-#include "base/fd.h"
+#include "base/new_file.h"
 
 namespace orphan {
 namespace {
 
-std::string_view remedy(int error_number) {
-  switch (error_number) {
-    case ENOSPC:
-    case EDQUOT: return "; make room there or name another file";
-    case EFBIG: return "; raise the limit of file sizes (ulimit -f) or name another file";
-    case EACCES:
-    case EPERM:
-    case EROFS: return "; name a file in a directory that you may write to";
-    case ENOENT: return "; create its directory first";
-    case ENOTDIR:
-    case EISDIR: return "; name a file in an existing directory";
-    case EBADF: return "; it is closed: redirect it to somewhere, or name a file";
-    case EPIPE: return "; whoever reads it went away before the end";
-    default: return "";
-  }
-}
-
-Error write_error(std::string_view name, int error_number) {
-  Error error = system_error("cannot write the report to " + std::string(name), error_number);
-  return {error.code(), error.text() + std::string(remedy(error_number))};
+Error report_error(std::string_view name, int error_number) {
+  return write_error("the report", name, error_number);
 }
 
 // While it lives, writing to a pipe without a reader is EPIPE and no signal, in this thread.
@@ -87,27 +68,6 @@ int write_all(int fd, std::string_view text) {
   return 0;
 }
 
-// Removes the file it names, unless told to keep it.
-class TemporaryName {
- public:
-  explicit TemporaryName(const std::string& path) : path_(path) {}
-  TemporaryName(const TemporaryName&) = delete;
-  TemporaryName& operator=(const TemporaryName&) = delete;
-  ~TemporaryName() {
-    if (!is_kept_) ::unlink(path_.c_str());
-  }
-  void keep() { is_kept_ = true; }
-
- private:
-  const std::string& path_;
-  bool is_kept_ = false;
-};
-
-std::string directory_of(const std::string& path) {
-  std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "./" : path.substr(0, slash + 1);
-}
-
 bool is_on_procfs(const std::string& directory) {
   struct statfs filesystem;
   return ::statfs(directory.c_str(), &filesystem) == 0 && filesystem.f_type == PROC_SUPER_MAGIC;
@@ -142,58 +102,42 @@ std::optional<int> own_descriptor(const std::string& name, const struct stat& st
 
 Result<void> write_directly(const std::string& path, std::string_view text) {
   int fd = ::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC);
-  if (fd < 0) return write_error(path, errno);
+  if (fd < 0) return report_error(path, errno);
   Fd owner(fd);
-  if (int failed = write_all(fd, text)) return write_error(path, failed);
+  if (int failed = write_all(fd, text)) return report_error(path, failed);
   return {};
 }
 
 Result<void> replace_file(const std::string& path, std::string_view text) {
-  std::string directory = directory_of(path);
-  std::string temporary = directory + ".orphan-XXXXXX";
-  int fd = ::mkostemp(temporary.data(), O_CLOEXEC);  // mode 0600
-  if (fd < 0) return write_error(path, errno);
-  Fd owner(fd);
-  TemporaryName name(temporary);
-  if (int failed = write_all(fd, text)) return write_error(path, failed);
-  if (::fsync(fd) != 0) return write_error(path, errno);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return write_error(path, errno);
-  name.keep();
-  // The file is in its place; a crash of the machine right now may still bring back the old one. Not all file systems can sync a
-  // directory, and not every directory that can be written can be opened.
-  Result<Fd> opened = open_file(directory, O_RDONLY | O_DIRECTORY);
-  if (opened) (void)::fsync((*opened).value());
-  return {};
+  NewFile file = TRY(NewFile::create(path, "the report"));
+  TRY(file.write(std::as_bytes(std::span(text))));
+  return file.commit();
 }
 
 }  // namespace
 
 Result<void> check_output(const std::string& path) {
   if (path.empty()) {
-    if (::fcntl(STDOUT_FILENO, F_GETFD) < 0) return write_error("standard output", errno);
+    if (::fcntl(STDOUT_FILENO, F_GETFD) < 0) return report_error("standard output", errno);
     return {};
   }
   struct stat status;
   bool exists = ::stat(path.c_str(), &status) == 0;
-  if (exists && S_ISDIR(status.st_mode)) return write_error(path, EISDIR);
+  if (exists && S_ISDIR(status.st_mode)) return report_error(path, EISDIR);
   if (exists && (!S_ISREG(status.st_mode) || name_on_procfs(path))) return {};
-  std::string temporary = directory_of(path) + ".orphan-XXXXXX";
-  int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0) return write_error(path, errno);
-  Fd owner(fd);
-  TemporaryName name(temporary);
+  TRY(NewFile::create(path, "the report"));
   return {};
 }
 
 Result<void> write_output(const std::string& path, std::string_view text) {
   struct stat status;
   bool exists = ::stat(path.c_str(), &status) == 0;
-  if (exists && S_ISDIR(status.st_mode)) return write_error(path, EISDIR);
+  if (exists && S_ISDIR(status.st_mode)) return report_error(path, EISDIR);
   std::optional<std::string> name = exists ? name_on_procfs(path) : std::nullopt;
   if (name) {
     std::optional<int> fd = own_descriptor(*name, status);
     if (!fd) return write_directly(path, text);
-    if (int failed = write_all(*fd, text)) return write_error(path, failed);
+    if (int failed = write_all(*fd, text)) return report_error(path, failed);
     return {};
   }
   if (exists && !S_ISREG(status.st_mode)) return write_directly(path, text);
@@ -201,7 +145,7 @@ Result<void> write_output(const std::string& path, std::string_view text) {
 }
 
 Result<void> write_stdout(std::string_view text) {
-  if (int failed = write_all(STDOUT_FILENO, text)) return write_error("standard output", failed);
+  if (int failed = write_all(STDOUT_FILENO, text)) return report_error("standard output", failed);
   return {};
 }
 

@@ -115,6 +115,31 @@ CASES = (
          COULD_NOT_LOOK, ("rules:3:", "cahce", "docs/suppressions.md")),
     Case("suppressed", "printf '[[suppress]]\nname = \"all\"\ncache = \"*\"\n' >rules; "
                        "quick --format json --suppressions rules", NO_LEAKS, json={"leaks": []}),
+    # Recordings.
+    Case("record-and-replay", "quick --format json --record recording >first; "
+         "orphan-static scan core:recording --format json; s=$?; rm recording; exit $s", LEAKS, json={"interrupted": False}),
+    Case("replay-without-root", "quick --format json --record /tmp/recording >first; chmod 644 /tmp/recording; "
+         "su -s /bin/sh nobody -c '/root/orphan-static scan core:/tmp/recording --format json'; s=$?; rm /tmp/recording; exit $s",
+         LEAKS, json={"interrupted": False}),
+    Case("replay-of-another-user", "quick --format json --record /tmp/recording >first; "
+         "su -s /bin/sh nobody -c '/root/orphan-static scan core:/tmp/recording'; s=$?; rm /tmp/recording; exit $s",
+         COULD_NOT_LOOK, ("/tmp/recording", "Permission denied")),
+    Case("replay-of-half", "quick --format json --record whole >first; head -c 1000000 whole >half; "
+         "orphan-static scan core:half; s=$?; rm whole half; exit $s", COULD_NOT_LOOK, ("half", "at byte", "cut short", "copy it")),
+    Case("replay-of-kcore", "orphan-static scan core:/proc/kcore", COULD_NOT_LOOK, ("/proc/kcore", "memory dump")),
+    Case("record-full-disk", in_place("size=1m", "quick --record /tmp/place/recording"), COULD_NOT_LOOK,
+         ("cannot write the recording", "/tmp/place/recording", "No space left", "make room"), left=""),
+    Case("record-no-directory", "quick --record /tmp/place/missing/recording", COULD_NOT_LOOK,
+         ("cannot write the recording", "create its directory")),
+    Case("record-device", "quick --record /dev/null", COULD_NOT_LOOK, ("/dev/null", "not a regular file")),
+    Case("record-not-root", in_place("size=1m,mode=777", "su -s /bin/sh nobody -c "
+                                     "'/root/orphan-static scan --record /tmp/place/recording'"),
+         COULD_NOT_LOOK, ("/proc/kcore", "run as root"), left=""),
+    Case("record-stopped", in_place("size=200m", "interrupted INT 5000000 -- orphan-static scan --format json --interval 60 "
+                                    "--record /tmp/place/recording"), PARTIAL, ("/tmp/place/recording: not written", "stopped"),
+         json={**INTERRUPTED, "scans": 1}, left=""),
+    Case("record-killed", in_place("size=200m", "sh -c 'interrupted KILL 3000000 -- orphan-static scan --interval 60 "
+                                   "--record /tmp/place/recording; true' 2>/dev/null"), 0, left=""),
     # Signals. The first pass ends after about a second.
     *(Case(f"stopped-after-{ms}-ms", f"interrupted INT {ms}000 -- orphan-static scan --format json --interval 60", PARTIAL,
            json=INTERRUPTED) for ms in (50, 150, 250, 400, 600)),

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes what fuzzing starts from: good inputs, made by the writers that the unit tests use. `fuzz_seeds DIRECTORY` makes a
+// folder for each target in it.
+#include <fmt/format.h>
+#include <zstd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "input.h"
+#include "kallsyms_input.h"
+#include "kernel/fake_kallsyms.h"
+#include "kernel/fake_kernel.h"
+#include "kernel/recorded_source.h"
+#include "memory/fake_core.h"
+
+namespace orphan {
+namespace {
+
+class Folder {
+ public:
+  explicit Folder(const std::filesystem::path& path) : path_(path) { std::filesystem::create_directories(path); }
+  void add(std::string_view bytes) { std::ofstream(next(), std::ios::binary) << bytes; }
+  std::string next() { return path_ / std::to_string(++count_); }
+
+ private:
+  std::filesystem::path path_;
+  int count_ = 0;
+};
+
+template <typename T>
+std::string raw(const T& value) {
+  return std::string(fuzz::text_of(std::as_bytes(std::span(&value, 1))));
+}
+
+std::string contents(const Memory& memory, Addr at, u64 size) {
+  std::string bytes(size, '\0');
+  auto read = memory.read(at, std::as_writable_bytes(std::span(bytes)));
+  VERIFY(bool(read));
+  return bytes;
+}
+
+std::string piece(const std::string& bytes) {
+  return raw(static_cast<u16>(bytes.size())) + bytes;
+}
+
+void write_btf(Folder folder) {
+  for (const kernel::FakeVersion& version : kernel::kVersions) kernel::FakeTypes::of(version).write(folder.next());
+  kernel::FakeTypes("struct page 64\n  u64 flags 0\n  u64[4] list 8\ntypedef a page\nenum pageflags\n  PG_head 16\n")
+      .write(folder.next());
+}
+
+void write_kallsyms(Folder folder) {
+  using kernel::fake_kallsyms::Tables, kernel::fake_kallsyms::ordinary_lines;
+  namespace made = kernel::fake_kallsyms;
+  for (auto [theirs, ours] :
+       {std::pair{made::Scheme::Absolute, fuzz::Scheme::Absolute}, std::pair{made::Scheme::BaseRelative, fuzz::Scheme::Relative},
+        std::pair{made::Scheme::AbsolutePercpu, fuzz::Scheme::Relative},
+        std::pair{made::Scheme::PlaceRelative, fuzz::Scheme::Place}}) {
+    Tables tables(ordinary_lines(), theirs);
+    auto count = static_cast<u64>(ordinary_lines().size());
+    std::string offsets = contents(tables.memory, made::kOffsets, count * (theirs == made::Scheme::Absolute ? 8 : 4));
+    if (theirs == made::Scheme::PlaceRelative) {  // the place is another one here
+      for (u64 i = 0; i < count; ++i) {
+        auto place = static_cast<u32>(ordinary_lines()[i].address - (fuzz::kOffsets + i * 4).value);
+        std::memcpy(offsets.data() + i * 4, &place, sizeof place);
+      }
+    }
+    folder.add(raw(ours) + raw(count) + raw(made::kText) + contents(tables.memory, made::kTokenIndex, fuzz::kTokenIndexBytes) +
+               piece(contents(tables.memory, made::kTokenTable, 600)) + piece(offsets) +
+               contents(tables.memory, tables.names, 200));
+  }
+  std::string text;
+  for (const auto& line : ordinary_lines()) text += fmt::format("{:016x} {} {}\n", line.address, line.type, line.name);
+  folder.add(raw(fuzz::Scheme::Text) + text + "ffffffffc0000000 t function\t[module]\n");
+}
+
+// With every block as it is before it is packed: what is packed, no mutation changes with sense.
+std::string unpacked(std::string_view file) {
+  using namespace recording;
+  Bytes bytes = std::as_bytes(std::span(file));
+  std::string out(file.substr(0, sizeof(Head)));
+  for (u64 at = sizeof(Head); auto head = load<BlockHead>(bytes, at); at += sizeof *head + head->stored_bytes) {
+    std::string plain(head->plain_bytes, '\0');
+    std::string_view stored = file.substr(at + sizeof *head, head->stored_bytes);
+    if (stored.size() == plain.size())
+      plain = stored;
+    else
+      VERIFY(ZSTD_decompress(plain.data(), plain.size(), stored.data(), stored.size()) == plain.size());
+    BlockHead changed = *head;
+    changed.stored_bytes = head->plain_bytes;
+    changed.crc = checksum(changed, out.size(), std::as_bytes(std::span(plain)));
+    out += raw(changed) + plain;
+  }
+  return out;
+}
+
+void write_recordings(Folder folder) {
+  std::string path = folder.next();
+  FakeMemory memory;
+  Addr base{0xffff'8880'0000'0000};
+  memory.map({base, 3 * 4096 + 500});
+  auto writer = RecordingWriter::create(path).take();
+  RecordingMemory recorder(memory, *writer);
+  writer->begin_epoch("start");
+  std::array<std::byte, 5000> out;
+  writer->add_text(kernel::text::kSegments, std::string("ffff888000000000 0 3000\nffffffff81000000 1000000 2000\n"));
+  writer->add_text(kernel::text::kSelf, std::string("7ffc12345678 3"));
+  writer->add_text("/sys/kernel/slab/", std::string(":0000064\nfiles\t:0000064\n"));
+  for (const char* epoch : {"pass 1", "pass 2"}) {
+    writer->begin_epoch(epoch);
+    for (u64 page = 0; page < 4; ++page) {
+      memory.put(base + page * 4096 + 48, page);
+      (void)recorder.read(base + page * 4096 + 40, std::span(out).first(8));
+    }
+    (void)recorder.read(base, out);
+    writer->add_text("/proc/slabinfo", Error(ErrorCode::Permission, "no"));
+  }
+  writer->finish().take();
+  std::string whole = read_file(path).take();
+  folder.add(unpacked(whole));
+}
+
+void write_page_maps(Folder folder) {
+  u8 number = 0;
+  for (const kernel::FakeVersion& version : kernel::kVersions) {
+    kernel::FakeKernel target(version);
+    (void)target.kmalloc(64);
+    (void)target.add_large_kmalloc(2);
+    (void)target.add_free_block(3);
+    (void)target.add_user_page();
+    u64 bytes = target.types().size("page");
+    for (u64 frame : {0U, 500U}) folder.add(raw(number) + contents(target.memory(), target.descriptor(frame), 100 * bytes));
+    ++number;
+  }
+}
+
+constexpr std::string_view kInfo =
+    "OSRELEASE=6.1.0-56-cloud-amd64\nBUILD-ID=0123456789abcdef\nPAGESIZE=4096\nSYMBOL(_stext)=ffffffff81000000\n"
+    "OFFSET(page.flags)=0\nSIZE(page)=64\nLENGTH(zone.free_area)=11\nNUMBER(pgtable_l5_enabled)=1\n"
+    "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\nNUMBER(sme_mask)=0x800000000000\nKERNELOFFSET=1a000000\n";
+
+void write_cores(Folder folder) {
+  CoreFile core;
+  core.add_note("CORE", 1, "registers");
+  core.add_note("VMCOREINFO", 0, kInfo);
+  core.add_segment(Addr{0xffff'8880'0000'0000}, 0, std::string(600, 'a'));
+  core.add_segment(Addr{0xffff'8880'0000'0258}, 600, std::string(300, 'b'));
+  core.add_segment(Addr{~u64{0xff}}, kPhysicalUnknown, std::string(256, 'c'));
+  folder.add(core.bytes());
+}
+
+}  // namespace
+}  // namespace orphan
+
+int main(int argc, char** argv) {
+  using namespace orphan;
+  if (argc != 2) {
+    std::fputs("usage: fuzz_seeds DIRECTORY\n", stderr);
+    return 2;
+  }
+  std::filesystem::path root(argv[1]);
+  write_btf(Folder(root / "btf"));
+  write_kallsyms(Folder(root / "kallsyms"));
+  write_recordings(Folder(root / "recording"));
+  write_page_maps(Folder(root / "page_map"));
+  Folder(root / "vmcoreinfo").add(kInfo);
+  write_cores(Folder(root / "elf_core"));
+}
