@@ -3,6 +3,7 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
+#include "cli/account.h"
 #include "cli/scan.h"
 
 int main(int argc, char** argv) {
@@ -13,5 +14,6 @@ int main(int argc, char** argv) {
     fmt::print(done->status == 0 ? stdout : stderr, "{}", done->text);
     return done->status;
   }
+  if (const AccountCommand* account = std::get_if<AccountCommand>(&command)) return run_account(*account);
   return run_scan(std::get<ScanCommand>(command));
 }

@@ -18,6 +18,7 @@ constexpr int kUsage = 2;
 constexpr u64 kLongestSeconds = 7 * 24 * 3600;
 
 const std::map<std::string, Format> kFormats{{"text", Format::Text}, {"kmemleak", Format::Kmemleak}, {"json", Format::Json}};
+const std::map<std::string, Format> kAccountFormats{{"text", Format::Text}, {"json", Format::Json}};
 
 // CLI11's own range check lets nan through, takes numbers for hexadecimal, and prints limits with six decimals.
 template <typename T>
@@ -74,6 +75,26 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       "Needs root and /proc/kcore. Nothing is written to the kernel.");
 }
 
+void add_account(CLI::App& app, AccountCommand& account) {
+  CLI::App* sub = app.add_subcommand("account", "Say where the machine's memory is: one table that adds up to MemTotal, to the page.");
+  sub->add_option_function<std::string>(
+         "--format", [&account](const std::string& name) { account.format = kAccountFormats.at(name); },
+         "how the account is written: text, json")
+      ->transform(CLI::IsMember(&kAccountFormats, CLI::ignore_case).description(""))
+      ->type_name("FORMAT")
+      ->default_str("text");
+  sub->add_option("--output", account.output, "write the account to FILE, whole or not at all; else to standard output")
+      ->check([](const std::string& name) { return std::string(name.empty() ? "needs the name of a file" : ""); })
+      ->type_name("FILE");
+  sub->add_option("--top", account.top, "show so many caches, callers and owners in the text; JSON has all of them")
+      ->check(whole_number(0, 1'000'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  sub->footer(
+      "Exit status: 0 whole, 2 wrong usage, 3 could not look, 4 looked only in part.\n"
+      "Needs root and /proc/kcore. Nothing is written to the kernel.");
+}
+
 // CLI11 asks for a subcommand before it complains about what stands in the place of one.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   std::vector<std::string> left = app.remaining();
@@ -88,13 +109,15 @@ std::string version_text() {
                      ORPHAN_STATIC ? ", static" : "");
 }
 
-std::variant<ScanCommand, Done> parse(int argc, char** argv) {
+std::variant<ScanCommand, AccountCommand, Done> parse(int argc, char** argv) {
   CLI::App app{"Finds memory that is allocated and that nothing points to any more, in a kernel that is running.", "orphan"};
   app.set_version_flag("--version", version_text(), "Print the version and exit");
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.require_subcommand(1);
   ScanCommand scan;
   add_scan(app, scan);
+  AccountCommand account;
+  add_account(app, account);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -103,6 +126,7 @@ std::variant<ScanCommand, Done> parse(int argc, char** argv) {
     if (app.exit(error, out, err) == 0) return Done{0, out.str()};
     return Done{kUsage, fmt::format("orphan: {}; see orphan --help\n", complaint(app, error))};
   }
+  if (app.got_subcommand("account")) return account;
   return scan;
 }
 

@@ -20,13 +20,19 @@ struct ScanCommand {
   u64 max_objects = 10'000;
 };
 
+struct AccountCommand {
+  Format format = Format::Text;  // never Kmemleak
+  std::string output;            // empty: standard output
+  u64 top = 10;
+};
+
 // Nothing to run: the text goes to standard output (help, version) or standard error, and the program ends.
 struct Done {
   int status = 0;
   std::string text;
 };
 
-std::variant<ScanCommand, Done> parse(int argc, char** argv);
+std::variant<ScanCommand, AccountCommand, Done> parse(int argc, char** argv);
 
 // "orphan 0.1.0 (libbpf 1.1, static)".
 std::string version_text();

@@ -55,6 +55,10 @@ std::vector<Entry> table(Globals& g) {
       want("entry_stack_storage", "entry_stack_page", g.entry_stack_storage),
       want("cached_stacks", "vm_struct", g.cached_stacks),
       want("krc", "kfree_rcu_cpu", g.krc),
+      want("_end", "", g.image_end),
+      want("node_data", "pglist_data", g.nodes),
+      want("nr_node_ids", "", g.node_count),
+      want("contig_page_data", "pglist_data", g.only_node),
       want("sysctl_table_root", "ctl_table_root", g.sysctl_table_root),
   };
 }
