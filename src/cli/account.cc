@@ -35,8 +35,8 @@ Result<Account> look(Progress& progress) {
   auto keep_going = [] { return !is_interrupted(); };
   auto say = [&](std::string_view what) { progress.step(std::string(what)); };
   auto target = TRY(kernel::Target::open({}, {.keep_going = keep_going, .progress = say}));
-  Account account = TRY(kernel::take_account(target->kernel(), target->owners(), target->symbols(),
-                                             {.keep_going = keep_going, .progress = say}));
+  Account account = TRY(
+      kernel::take_account(target->kernel(), target->owners(), target->symbols(), {.keep_going = keep_going, .progress = say}));
   account.target = fmt::format("kernel {}", target->release());
   account.version = ORPHAN_VERSION;
   account.started_unix_s = started;

@@ -76,7 +76,8 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
 }
 
 void add_account(CLI::App& app, AccountCommand& account) {
-  CLI::App* sub = app.add_subcommand("account", "Say where the machine's memory is: one table that adds up to MemTotal, to the page.");
+  CLI::App* sub =
+      app.add_subcommand("account", "Say where the machine's memory is: one table that adds up to MemTotal, to the page.");
   sub->add_option_function<std::string>(
          "--format", [&account](const std::string& name) { account.format = kAccountFormats.at(name); },
          "how the account is written: text, json")
