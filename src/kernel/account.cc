@@ -118,10 +118,12 @@ class Accountant {
     row.objects += cache.objects;
     row.live += cache.live;
     row.held_free += cache.held_free;
-    u64 live = cache.live * cache.object_bytes, free = (cache.objects - cache.live) * cache.size_bytes;
+    // The last slot of a slab may end short of its size.
+    u64 all = pages * kPageBytes, live = std::min(cache.live * cache.object_bytes, all);
+    u64 free = std::min((cache.objects - cache.live) * cache.size_bytes, all - live);
     row.live_bytes += live;
     row.free_bytes += free;
-    row.waste_bytes += pages * kPageBytes - live - free;
+    row.waste_bytes += all - live - free;
   }
 
   // --- pages that are somebody's ---
@@ -135,8 +137,10 @@ class Accountant {
   }
 
   // Gives a page that was set up at boot.
-  void give_reserved(u64 frame, Taken owner) {
-    if (kinds_.take(frame, PageKind::Reserved)) ++outside_[owner];
+  bool give_reserved(u64 frame, Taken owner) {
+    bool is_reserved = kinds_.take(frame, PageKind::Reserved);
+    outside_[owner] += u64{is_reserved};
+    return is_reserved;
   }
 
   // Gives the page to `owner`, out of MemTotal or not, as it was before; false when it is no page that can be given away.
@@ -264,7 +268,11 @@ class Accountant {
   // What the image gave back after boot is not reserved any more.
   void take_image() {
     Addr end = kernel_.globals.image_end.value_or(kernel_.image.end());
-    give_boot({space_.linear(kernel_.image_physical), end - kernel_.image.start}, Taken::Image);
+    u64 first = kernel_.image_physical / kPageBytes;
+    for (u64 i = 0; i < align_up(end - kernel_.image.start, kPageBytes) / kPageBytes; ++i) {
+      Addr page = kernel_.image.start + i * kPageBytes;
+      if (give_reserved(first + i, Taken::Image) && page >= kernel_.globals.rodata_end) static_data_.push_back(page);
+    }
   }
 
   // --- the rest ---
@@ -277,6 +285,7 @@ class Accountant {
                          .compounds = compounds_,
                          .snapshot = snapshot_,
                          .owners = owners_,
+                         .static_data = static_data_,
                          .areas = vmalloc_.areas,
                          .percpu = percpu_,
                          .symbols = symbols_,
@@ -284,10 +293,18 @@ class Accountant {
     return find_page_owners(input, account_);
   }
 
+  // "f+0x1/0x2 [m]" without the size: the kernel's and ours differ where a function is the last of a module.
+  static std::string without_size(std::string caller) {
+    std::size_t slash = caller.find('/');
+    if (slash != std::string::npos) caller.erase(slash, std::min(caller.find(' ', slash), caller.size()) - slash);
+    return caller;
+  }
+
   void add_kernel_callers(std::string_view vmallocinfo) {
-    auto figures = parse_vmallocinfo(vmallocinfo);
+    std::map<std::string, u64> figures;
+    for (const auto& [caller, pages] : parse_vmallocinfo(vmallocinfo)) figures[without_size(caller)] += pages;
     for (AccountCaller& row : account_.callers) {
-      auto own = figures.find(to_string(row.caller));
+      auto own = figures.find(without_size(to_string(row.caller)));
       if (!row.is_vmap && own != figures.end()) row.kernel_pages = own->second;
     }
   }
@@ -324,6 +341,7 @@ class Accountant {
   Vmalloc vmalloc_;
   std::vector<Module> modules_;
   std::unordered_set<u64> stack_callers_;
+  std::vector<Addr> static_data_;  // pages of the image behind its constants, at their link addresses
   u64 first_unit_pages_ = 0;
   Account account_;
 };

@@ -195,6 +195,16 @@ TEST_P(AccountTest, MappedPagesBelongToWhoMappedThem) {
   EXPECT_EQ(change(after, take()), (Rows{{"kernel.vmap", -3}, {"unaccounted.plain", 3}}));
 }
 
+TEST_P(AccountTest, ACallersPagesStandBesideThoseOfVmallocinfo_WhateverSizeItSays) {
+  kernel_.add_area(5, FakeKernel::kText + 12 * kPageBytes + 0x40);
+  kernel_.add_area(3, FakeKernel::kText + 12 * kPageBytes + 0x50);
+  after_.vmallocinfo = "0x1-0x2 24576 fruit_table+0x40/0x77 pages=5 vmalloc\n";
+  Account account = take();
+  ASSERT_EQ(account.callers.size(), 2U);
+  EXPECT_EQ(account.callers[0].kernel_pages, 5U);
+  EXPECT_FALSE(account.callers[1].kernel_pages);
+}
+
 TEST_P(AccountTest, PerCpuMemoryIsBothInMemTotalAndOutside) {
   Account account = take();
   EXPECT_EQ(row(account, "kernel.percpu").pages, 8U) << "the far chunk: four pages for each of two CPUs";
@@ -332,6 +342,11 @@ TEST_P(PageOwnersTest, AnOwnerIsNamedByWhatPointsAtThePageOrItsDescriptor) {
   u64 left = 0;
   for (const AccountOwner& owner : take().owners) left += owner.referrer.empty() ? owner.looked_into : 0;
   EXPECT_EQ(left + 1, nobodys);
+  // A page that the image gave back holds what its new owner writes.
+  u64 given_back = kernel_.frame(kernel_.memory().space().linear(FakeKernel::kImagePhysical)) + 20;
+  put(given_back, "flags", 0);
+  put(given_back, "mapping", 0x1001);
+  EXPECT_EQ(owner_of(take(), kernel_.page(by_static)).referrer, "");
 }
 
 TEST_P(PageOwnersTest, PagesBehindThoseOfAnOwnerMayBeItsToo_OnesElsewhereAreNot) {
@@ -372,6 +387,19 @@ TEST_P(PageOwnersTest, TheOwnersPagesAreThoseOfTheirRows) {
   EXPECT_EQ(pages["unaccounted.plain"], row(account, "unaccounted.plain").pages);
   EXPECT_EQ(pages["unaccounted.compound"], row(account, "unaccounted.compound").pages);
   EXPECT_TRUE(std::ranges::is_sorted(account.owners, std::greater<>(), &AccountOwner::pages));
+}
+
+TEST_P(PageOwnersTest, ACompoundPageThatClaimsMoreThanThereIsOfMemoryIsCutShort) {
+  u64 last = 10 * FakeKernel::kMiB / kPageBytes - 2;
+  for (u64 i = 0; i < 2; ++i) put(last + i, "_refcount", 1);
+  compound(last, 1);
+  if (GetParam().is_typed)
+    kernel_.put_word(kernel_.descriptor(last) + kernel_.types().member("folio", "_flags_1").offset_bytes, 12);
+  else
+    put(last + 1, "compound_order", 12);
+  Account account = take();
+  EXPECT_EQ(row(account, "unaccounted.compound").pages, 2U);
+  EXPECT_EQ(owner_of(account, kernel_.page(last)).pages, 2U);
 }
 
 // --- when reading fails ---

@@ -90,7 +90,11 @@ class Sample {
       bool is_inside = input_.kinds.is_tail(frame) && plain.test(frame - 1);
       if (!is_inside) f(Block{frame, static_cast<u32>(input_.kinds.plain_block_pages(frame)), false});
     });
-    for (CompoundPage page : input_.compounds) f(Block{page.frame, u32{1} << page.order, true});
+    u64 end = first_frame_ + bits_.size();
+    for (CompoundPage page : input_.compounds) {
+      if (page.frame >= end) continue;
+      f(Block{page.frame, static_cast<u32>(std::min(u64{1} << page.order, end - page.frame)), true});
+    }
   }
 
   const PageOwnerInput& input_;
@@ -165,11 +169,12 @@ class Finder {
   }
 
   Result<void> search_image() {
-    const Globals& g = input_.kernel.globals;
-    if (!g.image_end || *g.image_end < g.rodata_end) return {};
-    Addr start = memory_.space().linear(input_.kernel.image_physical + (g.rodata_end - input_.kernel.image.start));
-    return search_range({start, *g.image_end - g.rodata_end}, Rank::Static,
-                        [&](u64 offset) { return name_of_symbol(g.rodata_end + offset); });
+    Addr image = memory_.space().linear(input_.kernel.image_physical);
+    for (Addr page : input_.static_data) {
+      TRY(search_range({image + (page - input_.kernel.image.start), kPageBytes}, Rank::Static,
+                       [&](u64 offset) { return name_of_symbol(page + offset); }));
+    }
+    return {};
   }
 
   std::string name_of_symbol(Addr at) const {

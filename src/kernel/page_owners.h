@@ -19,6 +19,7 @@ struct PageOwnerInput {
   std::span<const CompoundPage> compounds;  // those of kind Compound; ascending
   const Snapshot& snapshot;                 // its spans are slabs
   const Owners& owners;                     // of its shapes
+  std::span<const Addr> static_data;        // pages of the image, at their link addresses
   std::span<const VmallocArea> areas;
   const PerCpu& percpu;
   const Symbols& symbols;
