@@ -28,7 +28,7 @@ echo 1 >$parameters/hold
 echo 4 >/proc/sys/vm/nr_hugepages
 dd if=/dev/zero of=/tmp/hoard bs=1M count=8 2>/dev/null
 # dd has read all of its buffer and waits: the pipe takes only 16 pages.
-dd if=/dev/zero bs=16M count=1 2>/dev/null | sleep 600 &
+dd if=/dev/zero bs=16M count=1 2>/dev/null | sh -c 'exec sleep 600' &
 sleeper=$!
 sleep 2
 account held.json --format json
