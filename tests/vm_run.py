@@ -34,13 +34,18 @@ class Guest:
     timeout_s: int = 600
 
 
-def build_leaky(kernel):
-    """Path of the module that leaks on purpose, built for `kernel`."""
-    result = subprocess.run([VM_TOOLS / "build-module", TESTS / "kernel" / "leaky", kernel], stdin=subprocess.DEVNULL,
+def build_module(name, kernel):
+    """Path of a module of tests/kernel, built for `kernel`."""
+    result = subprocess.run([VM_TOOLS / "build-module", TESTS / "kernel" / name, kernel], stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, text=True)
     if result.returncode != 0:
-        raise GuestFailure(f"the module leaky does not build for {kernel}; see above")
+        raise GuestFailure(f"the module {name} does not build for {kernel}; see above")
     return Path(result.stdout.strip())
+
+
+def build_leaky(kernel):
+    """Path of the module that leaks on purpose, built for `kernel`."""
+    return build_module("leaky", kernel)
 
 
 def run(guest, script):

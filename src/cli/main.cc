@@ -3,6 +3,7 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
+#include "cli/account.h"
 #include "cli/scan.h"
 #include "cli/session.h"
 #include "cli/who.h"
@@ -21,5 +22,6 @@ int main(int argc, char** argv) {
     return written ? 0 : kCouldNotLook;
   }
   if (const WhoCommand* who = std::get_if<WhoCommand>(&command)) return run_who(*who);
+  if (const AccountCommand* account = std::get_if<AccountCommand>(&command)) return run_account(*account);
   return run_scan(std::get<ScanCommand>(command));
 }

@@ -19,6 +19,7 @@ constexpr int kUsage = 2;
 constexpr u64 kLongestSeconds = 7 * 24 * 3600;
 
 const std::map<std::string, Format> kFormats{{"text", Format::Text}, {"kmemleak", Format::Kmemleak}, {"json", Format::Json}};
+const std::map<std::string, Format> kAccountFormats{{"text", Format::Text}, {"json", Format::Json}};
 
 // CLI11's own range check lets nan through, takes numbers for hexadecimal, and prints limits with six decimals.
 template <typename T>
@@ -137,6 +138,25 @@ void add_who(CLI::App& app, WhoCommand& who) {
       "3 could not look. Needs root and /proc/kcore. Nothing is written to the kernel.");
 }
 
+void add_account(CLI::App& app, AccountCommand& account) {
+  CLI::App* sub =
+      app.add_subcommand("account", "Say where the machine's memory is: one table that adds up to MemTotal, to the page.");
+  sub->add_option_function<std::string>(
+         "--format", [&account](const std::string& name) { account.format = kAccountFormats.at(name); },
+         "how the account is written: text, json")
+      ->transform(CLI::IsMember(&kAccountFormats, CLI::ignore_case).description(""))
+      ->type_name("FORMAT")
+      ->default_str("text");
+  add_output(sub, account.output);
+  sub->add_option("--top", account.top, "show so many caches, callers and owners in the text; JSON has all of them")
+      ->check(whole_number(0, 1'000'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  sub->footer(
+      "Exit status: 0 whole, 2 wrong usage, 3 could not look, 4 looked only in part.\n"
+      "Needs root and /proc/kcore. Nothing is written to the kernel.");
+}
+
 // CLI11 asks for a subcommand before it complains about what stands in the place of one.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   std::vector<std::string> left = app.remaining();
@@ -160,6 +180,8 @@ Command parse(int argc, char** argv) {
   add_scan(app, scan);
   WhoCommand who;
   add_who(app, who);
+  AccountCommand account;
+  add_account(app, account);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -171,6 +193,7 @@ Command parse(int argc, char** argv) {
   if (app.got_subcommand("who")) return who;
   if (!scan.record.empty() && scan.target.starts_with(kCorePrefix))
     return Done{kUsage, fmt::format("orphan: --record: {} is a recording already; see orphan --help\n", scan.target)};
+  if (app.got_subcommand("account")) return account;
   return scan;
 }
 

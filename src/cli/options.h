@@ -33,13 +33,19 @@ struct WhoCommand {
   u64 max_referrers = 20;
 };
 
+struct AccountCommand {
+  Format format = Format::Text;  // never Kmemleak
+  std::string output;            // empty: standard output
+  u64 top = 10;
+};
+
 // Nothing to run: the text goes to standard output (help, version) or standard error, and the program ends.
 struct Done {
   int status = 0;
   std::string text;
 };
 
-using Command = std::variant<ScanCommand, WhoCommand, Done>;
+using Command = std::variant<ScanCommand, WhoCommand, AccountCommand, Done>;
 Command parse(int argc, char** argv);
 
 // "orphan 0.1.0 (libbpf 1.1, static)".

@@ -25,6 +25,18 @@ struct .page_lru 40
   ptr mapping 16
   u64 index 24
   u64 private 32
+struct .page_pool 8
+  u64 pp_magic 0
+struct per_cpu_pages 256
+  u32 count 4
+  list_head[13] lists 32
+struct zone 64
+  ptr per_cpu_pageset 16
+struct pglist_data 256
+  zone[4] node_zones 0
+enum migratetype
+  MIGRATE_UNMOVABLE 0
+  MIGRATE_PCPTYPES 3
 typedef slab_flags_t u32
 struct kmem_cache 216
   ptr cpu_slab 0
@@ -93,6 +105,7 @@ struct signal_struct 64
   list_head thread_head 16
 struct .mm_words 128
   u64 start_stack 64
+  ptr pgd 72
 struct mm_struct 128
   .mm_words - 0
 struct files_struct 64
@@ -129,11 +142,13 @@ struct inactive_task_frame 56
 constexpr std::string_view kOldTypes = R"(
 struct .page_head 16
   u64 compound_head 0
+  u8 compound_dtor 8
   u8 compound_order 9
 struct page 64
   u64 flags 0
   .page_lru - 8
   .page_head - 8
+  .page_pool - 8
   u32 page_type 48
   u32 _refcount 52
   u64 memcg_data 56
@@ -183,6 +198,10 @@ enum pageflags
   PG_slab 9
   PG_reserved 12
   PG_head 16
+  PG_swapbacked 19
+enum compound_dtor_id
+  COMPOUND_PAGE_DTOR 1
+  HUGETLB_PAGE_DTOR 2
 )";
 
 constexpr std::string_view kNewTypes = R"(
@@ -192,6 +211,7 @@ struct page 64
   u64 flags 0
   .page_lru - 8
   .page_head - 8
+  .page_pool - 8
   u32 page_type 48
   u32 _refcount 52
   u64 memcg_data 56
@@ -243,12 +263,15 @@ enum pageflags
   PG_lru 5
   PG_head 6
   PG_reserved 13
+  PG_swapbacked 17
 enum pagetype
   PGTY_buddy 240
   PGTY_offline 241
   PGTY_table 242
+  PGTY_guard 243
   PGTY_hugetlb 244
   PGTY_slab 245
+  PGTY_zsmalloc 246
 enum mod_mem_type
   MOD_TEXT 0
   MOD_DATA 1
@@ -360,7 +383,7 @@ void FakeTypes::shift() {
   }
   // Structs that are inside others have grown: what stands behind them moves on.
   for (std::string_view outer : {"sched_entity", "rb_list", "vmap_node", "module_memory", "module", "fpu", "thread_struct",
-                                 "task_struct", "kfree_rcu_cpu"}) {
+                                 "task_struct", "kfree_rcu_cpu", "pglist_data"}) {
     Type& type = *find(outer);
     for (std::size_t i = 0; i < type.fields.size(); ++i) {
       u32 end = type.fields[i].offset + size_of_type(type.fields[i].type);

@@ -56,6 +56,10 @@ std::vector<Entry> table(Globals& g) {
       want("cached_stacks", "vm_struct", g.cached_stacks),
       want("krc", "kfree_rcu_cpu", g.krc),
       want("ext4_lazyinit_task", "task_struct", g.ext4_lazyinit_task),
+      want("_end", "", g.image_end),
+      want("node_data", "pglist_data", g.nodes),
+      want("nr_node_ids", "", g.node_count),
+      want("contig_page_data", "pglist_data", g.only_node),
       want("sysctl_table_root", "ctl_table_root", g.sysctl_table_root),
   };
 }

@@ -27,6 +27,9 @@ struct Globals {
   std::optional<Addr> napi_alloc_cache, irq_stack_backing_store, exception_stacks, entry_stack_storage, cached_stacks, krc;
   std::optional<Addr> sysctl_table_root;
   std::optional<Addr> ext4_lazyinit_task;  // where ext4 is part of the image
+  std::optional<Addr> image_end;
+  // Where the zones hang: a table of nodes and its size, or the one node there is.
+  std::optional<Addr> nodes, node_count, only_node;
 
   // Unsupported, naming the symbol, when one that cannot be done without is missing or its type is not in the BTF.
   static Result<Globals> resolve(const Symbols& symbols, const Btf& btf);

@@ -53,6 +53,29 @@ class Resolver {
   std::string missing_;
 };
 
+// What only the account of all memory asks of a page.
+void add_finer(PageLayout& page, Resolver& r) {
+  const Btf& btf = r.btf();
+  page.bit_swap_backed = btf.enumerator("pageflags", "PG_swapbacked");
+  page.type_offline = btf.enumerator("pagetype", "PGTY_offline");
+  page.type_table = btf.enumerator("pagetype", "PGTY_table");
+  page.type_guard = btf.enumerator("pagetype", "PGTY_guard");
+  page.type_hugetlb = btf.enumerator("pagetype", "PGTY_hugetlb");
+  page.type_zsmalloc = btf.enumerator("pagetype", "PGTY_zsmalloc");
+  page.type_unaccepted = btf.enumerator("pagetype", "PGTY_unaccepted");
+  // A compound page has a destructor up to v6.5, hugetlb's being the second; then hugetlb has a flag, PG_hugetlb (v6.6,
+  // 9c5ccf2db04b), until it becomes a page type (v6.9, d99e3140a4d3).
+  auto flags = btf.member("folio", "_flags_1");
+  if (auto destructor = btf.member("page", "compound_dtor")) {
+    page.hugetlb_mark = destructor->offset_bytes;
+    page.hugetlb_destructor = btf.enumerator("compound_dtor_id", "HUGETLB_PAGE_DTOR").value_or(2);
+  } else if (auto bit = btf.enumerator("pageflags", "PG_hugetlb"); bit && flags) {
+    page.hugetlb_mark = flags->offset_bytes - page.size_bytes;
+    page.hugetlb_bit = bit;
+  }
+  page.page_pool_magic = r.maybe("page", {"pp_magic"});
+}
+
 PageLayout page_layout(Resolver& r) {
   PageLayout page{};
   page.size_bytes = r.size("page");
@@ -78,7 +101,27 @@ PageLayout page_layout(Resolver& r) {
   page.type_slab = r.btf().enumerator("pagetype", "PGTY_slab");
   page.type_buddy = r.btf().enumerator("pagetype", "PGTY_buddy");
   page.type_large_kmalloc = r.btf().enumerator("pagetype", "PGTY_large_kmalloc");
+  add_finer(page, r);
   return page;
+}
+
+// struct per_cpu_pages hangs on a zone as per_cpu_pageset since v5.13 (28f836b6777b).
+std::optional<ZoneLayout> zone_layout(const Btf& btf) {
+  auto zones = btf.member("pglist_data", "node_zones");
+  auto zone_bytes = btf.size_of("zone");
+  auto per_cpu = btf.member("zone", "per_cpu_pageset");
+  auto lists = btf.member("per_cpu_pages", "lists");
+  auto count = btf.member("per_cpu_pages", "count");
+  auto types = btf.enumerator("migratetype", "MIGRATE_PCPTYPES");
+  if (!zones || !zone_bytes || *zone_bytes == 0 || !per_cpu || !lists || !count || !types || *types == 0) return std::nullopt;
+  return ZoneLayout{.node_zones = zones->offset_bytes,
+                    .per_cpu_lists = per_cpu->offset_bytes,
+                    .zones = zones->size_bytes / *zone_bytes,
+                    .zone_bytes = *zone_bytes,
+                    .lists = lists->offset_bytes,
+                    .count = count->offset_bytes,
+                    .list_count = lists->size_bytes / 16,
+                    .lists_per_order = static_cast<u32>(*types)};
 }
 
 SlabLayout slab_layout(Resolver& r) {
@@ -278,6 +321,8 @@ Result<Layouts> Layouts::resolve(const Btf& btf) {
     l.rwsem = RwsemLayout{.owner = r.at("rw_semaphore", "owner"), .wait_list = r.at("rw_semaphore", "wait_list")};
   }
   l.rcu_pages = rcu_pages_layout(btf);
+  l.zone = zone_layout(btf);
+  l.mm_pgd = r.maybe("mm_struct", {"pgd"});
   l.switch_frame_bytes = btf.size_of("inactive_task_frame");
   l.irq_stack_bytes = btf.size_of("irq_stack");
   l.exception_stacks_bytes = btf.size_of("exception_stacks");

@@ -20,6 +20,21 @@ struct PageLayout {
   std::optional<u64> bit_slab;                                   // a page flag up to 6.9
   std::optional<u64> type_slab, type_buddy, type_large_kmalloc;  // page types from 6.10 on: the top byte of page_type
   bool typed() const { return type_buddy.has_value(); }
+  // For a finer account of what pages are used for; nothing else needs these.
+  std::optional<u64> bit_swap_backed;
+  std::optional<u64> type_offline, type_table, type_guard, type_hugetlb, type_zsmalloc, type_unaccepted;
+  MaybeOffset hugetlb_mark;    // in the first tail page, up to 6.8: a number of a destructor, or flags
+  u64 hugetlb_destructor = 0;  // the number, where hugetlb_bit is absent
+  std::optional<u64> hugetlb_bit;
+  MaybeOffset page_pool_magic;
+};
+
+// The lists of free pages that a CPU keeps for each zone.
+struct ZoneLayout {
+  Offset node_zones, per_cpu_lists;
+  u32 zones, zone_bytes;
+  Offset lists, count;  // in struct per_cpu_pages
+  u32 list_count, lists_per_order;
 };
 
 struct SlabLayout {
@@ -124,6 +139,8 @@ struct Layouts {
   std::optional<RcuPagesLayout> rcu_pages;
   std::optional<XarrayLayout> xarray;
   std::optional<RwsemLayout> rwsem;
+  std::optional<ZoneLayout> zone;
+  MaybeOffset mm_pgd;
   std::optional<u32> switch_frame_bytes;  // what a context switch pushes
   std::optional<u32> irq_stack_bytes, exception_stacks_bytes, entry_stack_bytes;
 

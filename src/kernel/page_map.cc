@@ -14,13 +14,21 @@ constexpr u64 kMaxOrder = 18;  // a 1 GiB compound page
 // cleared bits of a value whose top four bits are set (v4.18, 6e292b9be7f4).
 constexpr u32 kOldTypeBase = 0xf000'0000;
 constexpr u32 kOldTypeBuddy = 0x80;
-constexpr u32 kOldTypesOther = 0x100 | 0x200 | 0x400;  // offline, table, guard
+constexpr u32 kOldTypeOffline = 0x100, kOldTypeTable = 0x200, kOldTypeGuard = 0x400;
+constexpr u32 kOldTypesOther = kOldTypeOffline | kOldTypeTable | kOldTypeGuard;
 constexpr u32 kNoType = 0xffff'ffff;
 
+// Two readers: that of a scan shall not pay for what only an account wants.
+template <bool kVisits>
 class MapReader {
  public:
-  MapReader(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab, WordPlaces places)
-      : memory_(memory), page_(page), slab_(slab), places_(places), buffer_((kPiecePages + 1) * page.size_bytes) {
+  MapReader(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab, WordPlaces places, PageVisitor* visitor)
+      : memory_(memory),
+        page_(page),
+        slab_(slab),
+        places_(places),
+        visitor_(visitor),
+        buffer_((kPiecePages + 1) * page.size_bytes) {
     Range linear = memory.space().linear_span();
     first_frame_ = (linear.start - memory.space().linear_map) / kPageBytes;
     map_.plain.first_frame = map_.reserved.first_frame = first_frame_;
@@ -51,12 +59,14 @@ class MapReader {
     auto bytes = std::span(buffer_).first((count + extra) * page_.size_bytes);
     if (!memory_.read(at, bytes)) {
       map_.unread_descriptors += count;
+      if constexpr (kVisits) visitor_->unread(frame, count);
       return frame + count;
     }
     u64 done = 0;
     while (done < count) {
       Bytes descriptor = bytes.subspan(done * page_.size_bytes);
       u64 covered = classify(frame + done, descriptor, end - frame - done);
+      if constexpr (kVisits) visitor_->visit(frame + done, covered, kind_, descriptor);
       done += covered;
     }
     return frame + done;
@@ -67,6 +77,7 @@ class MapReader {
 
   u64 count(PageClass kind, u64 pages) {
     map_.pages[static_cast<std::size_t>(kind)] += pages;
+    if constexpr (kVisits) kind_ = kind;
     return pages;
   }
 
@@ -130,6 +141,7 @@ class MapReader {
 
   // The words that hold pointers, less those to the page itself: a stale freelist of an earlier life as a slab.
   void add_words(Bytes descriptor, u64 frame, u64 pages) {
+    if constexpr (kVisits) return;
     Range self{memory_.space().linear(frame * kPageBytes), pages * kPageBytes};
     auto add = [&](Offset offset) {
       u64 value = word(descriptor, offset);
@@ -145,6 +157,7 @@ class MapReader {
 
   // Neighbours often belong to one file and one cgroup: what was just seen is not kept again.
   void add_word(u64 value, u64 frame, Offset offset) {
+    if constexpr (kVisits) return;
     if (!memory_.space().linear_span().contains(Addr{value})) return;
     u64& seen = recent_[value >> 4 & (recent_.size() - 1)];
     if (seen == value && places_ == WordPlaces::Unknown) return;
@@ -158,6 +171,8 @@ class MapReader {
   const PageLayout& page_;
   const SlabLayout& slab_;
   WordPlaces places_;
+  PageVisitor* visitor_;
+  PageClass kind_ = PageClass::Tail;  // of the page that was classified last
   std::vector<std::byte> buffer_;
   u64 first_frame_ = 0;
   std::array<u64, 256> recent_{};
@@ -184,7 +199,36 @@ void FrameBits::clear_range(u64 frame, u64 count) {
 
 Result<PageMap> read_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
                               const std::function<bool()>& keep_going, WordPlaces places) {
-  return MapReader(memory, page, slab, places).run(keep_going);
+  return MapReader<false>(memory, page, slab, places, nullptr).run(keep_going);
+}
+
+Result<PageMap> visit_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
+                               const std::function<bool()>& keep_going, PageVisitor& visitor) {
+  return MapReader<true>(memory, page, slab, WordPlaces::Unknown, &visitor).run(keep_going);
+}
+
+PageType page_type(u32 value, const PageLayout& page) {
+  if (!page.typed()) {
+    if ((value & kOldTypeBase) != kOldTypeBase) return PageType::None;
+    if ((value & kOldTypeBuddy) == 0) return PageType::Buddy;
+    if ((value & kOldTypeOffline) == 0) return PageType::Offline;
+    if ((value & kOldTypeTable) == 0) return PageType::Table;
+    return (value & kOldTypeGuard) == 0 ? PageType::Guard : PageType::None;
+  }
+  if (value == kNoType) return PageType::None;
+  const std::pair<std::optional<u64>, PageType> kTypes[] = {{page.type_buddy, PageType::Buddy},
+                                                            {page.type_offline, PageType::Offline},
+                                                            {page.type_table, PageType::Table},
+                                                            {page.type_guard, PageType::Guard},
+                                                            {page.type_hugetlb, PageType::Hugetlb},
+                                                            {page.type_slab, PageType::Slab},
+                                                            {page.type_zsmalloc, PageType::Zsmalloc},
+                                                            {page.type_unaccepted, PageType::Unaccepted},
+                                                            {page.type_large_kmalloc, PageType::LargeKmalloc}};
+  for (auto [number, type] : kTypes) {
+    if (number == value >> 24) return type;
+  }
+  return value >> 24 > *page.type_buddy ? PageType::Other : PageType::None;
 }
 
 std::optional<SlabPage> decode_slab(Bytes descriptor, const PageLayout& page, const SlabLayout& slab) {

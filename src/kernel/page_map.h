@@ -65,9 +65,27 @@ struct PageMap {
 
 enum class WordPlaces : u8 { Unknown, Noted };
 
+// What the type in a page's descriptor says.
+enum class PageType : u8 { None, Buddy, Offline, Table, Guard, Hugetlb, Slab, Zsmalloc, Unaccepted, LargeKmalloc, Other };
+PageType page_type(u32 value, const PageLayout& page);
+
+// For those who want to know more about each page than its class.
+class PageVisitor {
+ public:
+  virtual ~PageVisitor() = default;
+  // `pages` pages from `frame` on are settled at once and have the class `kind`. `descriptors` begins with that of `frame`;
+  // those behind it follow, at least one where memory goes on.
+  virtual void visit(u64 frame, u64 pages, PageClass kind, Bytes descriptors) = 0;
+  virtual void unread(u64 frame, u64 pages) = 0;
+};
+
 // Reads the memory map. `keep_going` is asked every few thousand pages; Interrupted when it says no.
 Result<PageMap> read_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
                               const std::function<bool()>& keep_going, WordPlaces places = WordPlaces::Unknown);
+
+// The same, with each page shown to `visitor`, in ascending order. Pointers in descriptors are not gathered.
+Result<PageMap> visit_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
+                               const std::function<bool()>& keep_going, PageVisitor& visitor);
 
 // The order of the compound page whose descriptor stands first, the next one behind it; 0 when it is none.
 u64 compound_order(Bytes descriptors, const PageLayout& page);
