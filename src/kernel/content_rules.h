@@ -18,6 +18,7 @@ enum class Rule : u8 {
   TaskState,
   XarrayNumbers,
   BounceBuffer,
+  SheafSlots,
   CpuSlab,
   NapiStaleSlots,  // static per-CPU memory
   IrqStack,
@@ -38,7 +39,8 @@ std::span<const RuleText> rules();
 // The rules about blocks, for one snapshot.
 class BlockRules : public ContentFilter {
  public:
-  BlockRules(const Layouts& layouts, Range vmalloc, Range modules) : layouts_(layouts), vmalloc_(vmalloc), modules_(modules) {}
+  BlockRules(const Layouts& layouts, const AddressSpace& space)
+      : layouts_(layouts), vmalloc_(space.vmalloc), modules_(space.modules), linear_(space.linear_span()) {}
 
   // All objects of this shape are of the kind that the rule is about, or may be (merged caches).
   void set_shape(u32 shape, Rule rule);
@@ -46,23 +48,27 @@ class BlockRules : public ContentFilter {
   void add_percpu_chunk(Addr chunk) { percpu_chunks_.push_back(chunk); }
   // The block that holds the address is a copy of what was read.
   void add_bounce_buffer(Addr buffer) { bounce_buffers_.push_back(buffer); }
+  void add_sheaf(Addr sheaf) { sheaves_.push_back(sheaf); }
+  void add_sheaf_cache(Addr cache) { sheaf_caches_.push_back(cache); }
   // To be called after the last add.
   void sort();
 
   void non_owning(const Span& span, Addr object, Bytes contents, std::pmr::vector<Extent>& skip) const override;
 
  private:
+  void skip_sheaf(Bytes contents, std::pmr::vector<Extent>& skip) const;
   void skip_xarray_numbers(Bytes node, std::pmr::vector<Extent>& skip) const;
   bool is_mapped_page(u64 address) const {
     return address % kPageBytes == 0 && (vmalloc_.contains(Addr{address}) || modules_.contains(Addr{address}));
   }
 
   const Layouts& layouts_;
-  Range vmalloc_, modules_;
+  Range vmalloc_, modules_, linear_;
   std::vector<std::pair<u32, Rule>> shapes_;
   std::vector<Addr> vm_structs_;
   std::vector<Addr> percpu_chunks_;
   std::vector<Addr> bounce_buffers_;
+  std::vector<Addr> sheaves_, sheaf_caches_;
 };
 
 // The parts of the static per-CPU area (as cookies) of the CPU at `cpu_offset` that are no roots, ascending.

@@ -30,6 +30,10 @@ class TasksTest : public testing::TestWithParam<FakeVersion> {
   Verdict in_task(Addr task, std::string_view member, u64 offset = 0) {
     return with_pointer_at(kernel_.member(task, "task_struct", member) + offset);
   }
+  Addr registers_of(Addr task) const {
+    if (!GetParam().fpu_follows) return kernel_.member(task, "task_struct", "thread.fpu.__fpstate");
+    return kernel_.member(task + kernel_.types().size("task_struct"), "fpu", "__fpstate");
+  }
   void put(Addr task, std::string_view member, u64 value) { kernel_.put(task, "task_struct", member, value); }
   Tasks read() {
     std::array<u64, 2> offsets{kernel_.cpu_offset(0), kernel_.cpu_offset(1)};
@@ -214,9 +218,9 @@ TEST_P(TasksTest, TheFramesBelowAKernelThreadsFunctionDoNotCount_OfAProcessTheyD
 
 TEST_P(TasksTest, UserSpacesRegistersDoNotCount_WhatStandsBeforeThemDoes) {
   u32 fpu = kernel_.types().member("fpu", "__fpstate").size_bytes;
-  EXPECT_EQ(in_task(task_, "thread.fpu.__fpstate"), L);
-  EXPECT_EQ(in_task(task_, "thread.fpu.__fpstate", fpu - 8), L);
-  EXPECT_EQ(in_task(task_, "thread.fpu.__fpstate", u64{0} - 8), H);
+  EXPECT_EQ(with_pointer_at(registers_of(task_)), L);
+  EXPECT_EQ(with_pointer_at(registers_of(task_) + (fpu - 8)), L);
+  EXPECT_EQ(with_pointer_at(registers_of(task_) - 8), H);
   EXPECT_EQ(in_task(task_, "comm"), H);
 }
 
@@ -235,7 +239,7 @@ TEST_P(TasksTest, ATaskThatIsNoTaskAnyMoreIsFilteredLikeOne_ItIsInTheirCache) {
   Addr link = kernel_.member(task_, "task_struct", "tasks");
   kernel_.link(kernel_.member(kernel_.init_task(), "task_struct", "tasks"), std::array{link});
   kernel_.add_root_to(dying);
-  EXPECT_EQ(in_task(dying, "thread.fpu.__fpstate"), L);
+  EXPECT_EQ(with_pointer_at(registers_of(dying)), L);
   EXPECT_EQ(in_task(dying, "comm"), H);
 }
 
