@@ -73,6 +73,13 @@ TEST_P(TasksTest, ATaskTellsItsStackAndItsState) {
   EXPECT_FALSE(found->is_ours);
 }
 
+TEST_P(TasksTest, WhatStandsBesideTheStateOfATaskIsNotTakenForIt) {
+  Addr beside = kernel_.member(task_, "task_struct", "on_cpu") + kernel_.types().member("task_struct", "on_cpu").size_bytes;
+  kernel_.put_word(beside, ~u64{0});
+  Tasks tasks = read();
+  EXPECT_FALSE(std::ranges::find(tasks.tasks, task_, &Task::task)->is_running);
+}
+
 TEST_P(TasksTest, OnlyATaskWithOurStacksStartIsOurs) {
   kernel_.make_ours(task_);
   Addr thread = kernel_.add_thread(task_, 43);
