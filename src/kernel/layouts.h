@@ -45,12 +45,12 @@ struct SheafLayout {
   Offset cpu_sheaves, capacity;  // kmem_cache
   Offset nodes;                  // kmem_cache: an array with an entry for each NUMA node
   u32 node_stride;
-  Offset node_entry;                 // in an entry: a pointer, to the barn, or up to 7.0 to what has one
-  MaybeOffset node_barn;             // kmem_cache_node, up to 7.0
-  Offset main, spare, rcu_free;      // slub_percpu_sheaves
-  u32 cpu_bytes;                     // of it
+  Offset node_entry;                         // in an entry: a pointer, to the barn, or up to 7.0 to what has one
+  MaybeOffset node_barn;                     // kmem_cache_node, up to 7.0
+  Offset main, spare, rcu_free;              // slub_percpu_sheaves
+  u32 cpu_bytes;                             // of it
   Offset links, cache, size, node, objects;  // slab_sheaf
-  Offset full, empty;                // node_barn
+  Offset full, empty;                        // node_barn
 };
 
 struct VmallocLayout {

@@ -67,8 +67,7 @@ TEST_P(RecheckTest, AnObjectInASheafIsFree_AlsoInOneThatIsEmptiedMeanwhile) {
   for (Addr object : {stays, goes, hurries}) EXPECT_FALSE(recheck.was_freed(object));
   Addr sheaf = kernel_.add_sheaf(cache, std::array{goes, hurries});
   kernel_.give_sheaf(cache, 0, "main", sheaf);
-  kernel_.ram().watch({kernel_.page(kernel_.slab_of(goes).frame), 8},
-                      [&](u64) { kernel_.put(sheaf, "slab_sheaf", "size", 1); });
+  kernel_.ram().watch({kernel_.page(kernel_.slab_of(goes).frame), 8}, [&](u64) { kernel_.put(sheaf, "slab_sheaf", "size", 1); });
   look(recheck);
   EXPECT_FALSE(recheck.was_freed(stays));
   EXPECT_TRUE(recheck.was_freed(goes));

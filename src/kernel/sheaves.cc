@@ -6,9 +6,9 @@
 namespace orphan::kernel {
 namespace {
 
-constexpr u32 kMaxNodes = 1024;       // MAX_NUMNODES
+constexpr u32 kMaxNodes = 1024;        // MAX_NUMNODES
 constexpr u32 kMaxCapacity = 1 << 13;  // of a sheaf: what fits in the largest kmalloc that is no compound page, and more
-constexpr u64 kMaxSheaves = 1 << 16;  // on one list; the kernel keeps ten
+constexpr u64 kMaxSheaves = 1 << 16;   // on one list; the kernel keeps ten
 constexpr u64 kMaxDeferred = 1 << 16;
 constexpr u64 kObjectAlignment = 8;
 

@@ -19,7 +19,9 @@ class SheavesTest : public testing::TestWithParam<FakeVersion> {
   std::array<Addr, 5> object_{take(), take(), take(), take(), take()};
 
   Addr take() { return kernel_.allocate(cache_); }
-  Addr sheaf_of(std::initializer_list<Addr> objects) { return kernel_.add_sheaf(cache_, std::span(objects.begin(), objects.size())); }
+  Addr sheaf_of(std::initializer_list<Addr> objects) {
+    return kernel_.add_sheaf(cache_, std::span(objects.begin(), objects.size()));
+  }
   Range contents() { return {kernel_.slab_descriptor(object_[0]), 8}; }
   std::vector<Verdict> verdicts(const FakeScan& scan) const {
     std::vector<Verdict> found;
@@ -144,7 +146,8 @@ TEST_P(SheavesTest, WhatIsFreeOnItsSlabAndInASheafIsCountedOnce) {
 
 TEST_P(SheavesTest, SlotsThatHoldNoObjectOfTheCacheChangeNothing) {
   Addr other = kernel_.kmalloc(64);
-  kernel_.give_sheaf(cache_, 0, "main", sheaf_of({object_[0] + 8, other, Addr{0}, Addr{~u64{7}}, kernel_.page(1200), object_[4]}));
+  kernel_.give_sheaf(cache_, 0, "main",
+                     sheaf_of({object_[0] + 8, other, Addr{0}, Addr{~u64{7}}, kernel_.page(1200), object_[4]}));
   FakeScan scan = kernel_.scan();
   EXPECT_EQ(verdicts(scan), (Verdicts{L, L, L, L, F}));
   EXPECT_EQ(scan.verdict(other), L);

@@ -2,8 +2,8 @@
 """Stock Debian kernels and their headers, unpacked into the cache.
 
 Packages come through packages.py; nothing is installed. An entry is made in a temporary directory beside its place and
-renamed when complete, so an interrupted download leaves no half entry behind. What is in the cache stays: the network is
-asked only for what is missing.
+renamed when complete, so an interrupted download leaves no half entry behind. What is in the cache stays: the network
+is asked only for what is missing.
 """
 
 import os
@@ -78,9 +78,9 @@ def newest_package(alias):
         if names:
             break
     if not names:
-        raise Failure(f"no package for kernel '{alias}' is known: " +
-                      ("; ".join(failures) or f"{', '.join(suites) or 'apt'} has none; run 'apt-get update', and for 6.12 "
-                       "have bookworm-backports or bookworm-security among the apt sources"))
+        why = "; ".join(failures) or (f"{', '.join(suites) or 'apt'} has none; run 'apt-get update', and for 6.12 have "
+                                      "bookworm-backports or bookworm-security among the apt sources")
+        raise Failure(f"no package for kernel '{alias}' is known: {why}")
     return max(names, key=version_key)
 
 
@@ -90,7 +90,8 @@ def suites_of(alias):
 
 def source_of(image, package):
     """Where to get `package` from, which belongs to the kernel of the package `image`; None if nobody has it."""
-    suites = {suite: None for alias, pattern in ALIASES.items() if re.fullmatch(pattern, image) for suite in suites_of(alias)}
+    aliases = [alias for alias, pattern in ALIASES.items() if re.fullmatch(pattern, image)]
+    suites = dict.fromkeys(suite for alias in aliases for suite in suites_of(alias))
     machine = packages.Machine()
     if machine.knows(package):
         return machine

@@ -22,7 +22,8 @@ class Machine:
 
     def names(self, pattern):
         """The names of the packages that `pattern` matches as a whole."""
-        known = run(["apt-cache", *self.options, "search", "--names-only", f"^{pattern}$"], "cannot ask apt for packages")
+        known = run(["apt-cache", *self.options, "search", "--names-only", f"^{pattern}$"],
+                    "cannot ask apt for packages")
         names = [line.split(" ")[0] for line in known.splitlines()]
         return [name for name in names if re.fullmatch(pattern, name)]
 
@@ -73,11 +74,12 @@ class Suite(Machine):
             say(f"asking the mirror for the package lists of {self.suite}")
             is_new = not lists.is_dir()
             (lists / "partial").mkdir(parents=True, exist_ok=True)
-            (self.place / "sources.list").write_text(f"deb [{signed_by()}] {repository(self.suite)} {self.suite} main\n")
+            line = f"deb [{signed_by()}] {repository(self.suite)} {self.suite} main\n"
+            (self.place / "sources.list").write_text(line)
             try:
                 run(["apt-get", *self.options, "-o", "APT::Sandbox::User=root", "update", "-q", "--error-on=any"],
-                    f"the mirror of this machine's apt sources gives no package list of {self.suite}, which may have moved "
-                    "to Debian's archive (then add that to the apt sources)")
+                    f"the mirror of this machine's apt sources gives no package list of {self.suite}, which may have "
+                    "moved to Debian's archive (then add that to the apt sources)")
             except Failure:
                 if is_new:
                     shutil.rmtree(lists)
@@ -99,4 +101,5 @@ def repository(suite):
         origin, found, place = line.split("|", 2)
         if (origin, found) == ("Debian", label):
             return place
-    raise Failure(f"the apt sources name no repository of {label}, so {suite} cannot be asked for; run 'apt-get update'")
+    raise Failure(f"the apt sources name no repository of {label}, so {suite} cannot be asked for; "
+                  "run 'apt-get update'")
