@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <array>
 
+#include "kernel/sheaves.h"
+
 namespace orphan::kernel {
 namespace {
 
-constexpr std::array<RuleText, 18> kRules{{
+constexpr std::array<RuleText, 19> kRules{{
     {Rule::VmapAreaBounds, "struct vmap_area: va_start, va_end and vm",
      "the allocator's own record of every area; free and lazily freed neighbours end where a used one begins"},
     {Rule::VmStructAddr, "struct vm_struct: next and addr",
@@ -24,6 +26,8 @@ constexpr std::array<RuleText, 18> kRules{{
      "the last reader's task, kept for debugging when it has long let go; the task may be gone"},
     {Rule::StaleVariable, "ext4_lazyinit_task", "the thread that initialised the inode tables last, and has ended"},
     {Rule::BounceBuffer, "the page through which an open /proc/kcore copies", "a copy of whatever we read last"},
+    {Rule::SheafSlots, "struct slab_sheaf: all but its links",
+     "allocator metadata: its first slots hold free objects, the others keep pointing to objects that were handed out"},
     {Rule::CpuSlab, "struct kmem_cache_cpu", "allocator metadata: its freelist points to free objects"},
     {Rule::NapiFreeSkbs, "struct sk_buff: one that napi_alloc_cache keeps for reuse",
      "it was freed with its pointers to data, which may be in use again, and leaked"},
@@ -60,6 +64,8 @@ void BlockRules::sort() {
   std::ranges::sort(vm_structs_);
   std::ranges::sort(percpu_chunks_);
   std::ranges::sort(dead_blocks_);
+  std::ranges::sort(sheaves_);
+  std::ranges::sort(sheaf_caches_);
 }
 
 void BlockRules::non_owning(const Span& span, Addr object, Bytes contents, std::pmr::vector<Extent>& skip) const {
@@ -68,8 +74,13 @@ void BlockRules::non_owning(const Span& span, Addr object, Bytes contents, std::
     skip.push_back({0, contents.size()});
     return;
   }
+  if (std::ranges::binary_search(sheaves_, object)) return skip_sheaf(contents, skip);
   for (auto [shape, rule] : shapes_) {
     if (shape != span.shape) continue;
+    if (rule == Rule::SheafSlots) {
+      if (!is_sheaf(contents, *layouts_.sheaves, sheaf_caches_, linear_)) continue;
+      return skip_sheaf(contents, skip);
+    }
     if (rule == Rule::TaskState && layouts_.task.fpu < contents.size()) {
       for (auto [offset, size] : layouts_.task.scheduler_links) skip.push_back({offset, size});
       skip.push_back({layouts_.task.fpu, contents.size() - layouts_.task.fpu});
@@ -86,7 +97,9 @@ void BlockRules::non_owning(const Span& span, Addr object, Bytes contents, std::
       u64 end = load_unchecked<u64>(contents.data() + v.va_end);
       if (start < end && is_mapped_page(start) && is_mapped_page(end - kPageBytes)) {
         skip.push_back({v.va_start, 16});
-        skip.push_back({v.area_vm, 8});
+        // An area that is freed lazily has the link of a list there (up to 5.11).
+        Addr vm{load_unchecked<u64>(contents.data() + v.area_vm)};
+        if (std::ranges::binary_search(vm_structs_, vm)) skip.push_back({v.area_vm, 8});
         return;
       }
     }
@@ -110,6 +123,14 @@ bool BlockRules::is_hint(u64 word, Addr at, Bytes following) const {
     if (load_unchecked<u64>(following.data() + offset) != 0) return false;
   }
   return static_cast<i64>(*next) < 0;
+}
+
+void BlockRules::skip_sheaf(Bytes contents, std::pmr::vector<Extent>& skip) const {
+  // Its links, of a barn's list or of RCU's callbacks: two words.
+  u64 links = std::min<u64>(layouts_.sheaves->links, contents.size());
+  u64 after = std::min<u64>(links + 16, contents.size());
+  skip.push_back({0, links});
+  skip.push_back({after, contents.size() - after});
 }
 
 void BlockRules::skip_xarray_numbers(Bytes node, std::pmr::vector<Extent>& skip) const {

@@ -20,6 +20,7 @@ enum class Rule : u8 {
   RwsemReader,  // anywhere
   StaleVariable,
   BounceBuffer,
+  SheafSlots,
   CpuSlab,
   NapiFreeSkbs,
   NapiStaleSlots,  // static per-CPU memory
@@ -41,7 +42,8 @@ std::span<const RuleText> rules();
 // The rules about blocks, for one snapshot.
 class BlockRules : public ContentFilter {
  public:
-  BlockRules(const Layouts& layouts, Range vmalloc, Range modules) : layouts_(layouts), vmalloc_(vmalloc), modules_(modules) {}
+  BlockRules(const Layouts& layouts, const AddressSpace& space)
+      : layouts_(layouts), vmalloc_(space.vmalloc), modules_(space.modules), linear_(space.linear_span()) {}
 
   // All objects of this shape are of the kind that the rule is about, or may be (merged caches).
   void set_shape(u32 shape, Rule rule);
@@ -49,6 +51,8 @@ class BlockRules : public ContentFilter {
   void add_percpu_chunk(Addr chunk) { percpu_chunks_.push_back(chunk); }
   // Nothing in the block that holds the address counts.
   void add_dead_block(Addr at) { dead_blocks_.push_back(at); }
+  void add_sheaf(Addr sheaf) { sheaves_.push_back(sheaf); }
+  void add_sheaf_cache(Addr cache) { sheaf_caches_.push_back(cache); }
   // To be called after the last add.
   void sort();
 
@@ -56,17 +60,19 @@ class BlockRules : public ContentFilter {
   bool is_hint(u64 word, Addr at, Bytes following) const override;
 
  private:
+  void skip_sheaf(Bytes contents, std::pmr::vector<Extent>& skip) const;
   void skip_xarray_numbers(Bytes node, std::pmr::vector<Extent>& skip) const;
   bool is_mapped_page(u64 address) const {
     return address % kPageBytes == 0 && (vmalloc_.contains(Addr{address}) || modules_.contains(Addr{address}));
   }
 
   const Layouts& layouts_;
-  Range vmalloc_, modules_;
+  Range vmalloc_, modules_, linear_;
   std::vector<std::pair<u32, Rule>> shapes_;
   std::vector<Addr> vm_structs_;
   std::vector<Addr> percpu_chunks_;
   std::vector<Addr> dead_blocks_;
+  std::vector<Addr> sheaves_, sheaf_caches_;
 };
 
 // Variables of the image that keep what they pointed to last.

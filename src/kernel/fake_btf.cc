@@ -204,6 +204,40 @@ enum compound_dtor_id
   HUGETLB_PAGE_DTOR 2
 )";
 
+// Instead of those of 6.1. There is no struct slab, and a CPU's slab was called a page.
+constexpr std::string_view kOldestTypes = R"(
+struct page 64
+  u64 flags 0
+  .page_lru - 8
+  .page_head - 8
+  ptr next 8
+  ptr slab_cache 24
+  ptr freelist 32
+  u64 counters 40
+  u32 inuse 40:0:16
+  u32 objects 40:16:15
+  u32 frozen 40:31:1
+  u32 page_type 48
+  u32 _refcount 52
+  ptr mem_cgroup 56
+  ptr obj_cgroups 56
+hidden slab 64
+  ptr next 8
+  ptr slab_cache 24
+  ptr freelist 32
+  u64 counters 40
+  u32 inuse 40:0:16
+  u32 objects 40:16:15
+  u32 frozen 40:31:1
+  u64 memcg_data 56
+struct kmem_cache_cpu 40
+  ptr freelist 0
+  u64 tid 8
+  ptr page 16
+  ptr ~slab 16
+  ptr partial 24
+)";
+
 constexpr std::string_view kNewTypes = R"(
 struct .page_head 16
   u64 compound_head 0
@@ -284,6 +318,72 @@ enum _slab_flag_bits
   _SLAB_NOLEAKTRACE 21
 )";
 
+constexpr std::string_view kSheafTypes = R"(
+struct slab_sheaf 32
+  list_head barn_list 0
+  ptr cache 16
+  u32 size 24
+  u32 node 28
+  ptr[0] objects 32
+struct slub_percpu_sheaves 32
+  u8 lock 0
+  ptr main 8
+  ptr spare 16
+  ptr rcu_free 24
+struct node_barn 48
+  u32 lock 0
+  list_head sheaves_full 8
+  list_head sheaves_empty 24
+struct defer_free 48
+  ptr objects 0
+)";
+
+constexpr std::string_view kNodeBarnTypes = R"(
+struct kmem_cache_node 72
+  u64 nr_partial 8
+  ptr barn 64
+struct kmem_cache 248
+  ptr cpu_slab 0
+  ptr cpu_sheaves 8
+  slab_flags_t flags 16
+  u32 size 32
+  u32 object_size 36
+  u32 offset 48
+  u32 sheaf_capacity 60
+  u32 refcount 76
+  u32 red_left_pad 96
+  ptr name 104
+  list_head list 112
+  u64 random 192
+  ptr[2] node 224
+)";
+
+constexpr std::string_view kPerNodeBarnTypes = R"(
+struct kmem_cache_per_node_ptrs 16
+  ptr barn 0
+  ptr node 8
+struct kmem_cache 248
+  ptr cpu_slab 0
+  ptr cpu_sheaves 8
+  slab_flags_t flags 16
+  u32 size 24
+  u32 object_size 28
+  u32 offset 40
+  u32 sheaf_capacity 44
+  u32 refcount 60
+  u32 red_left_pad 80
+  ptr name 88
+  list_head list 96
+  u64 random 176
+  kmem_cache_per_node_ptrs[2] per_node 208
+)";
+
+constexpr std::string_view kLatestTypes = R"(
+struct .page_head 16
+  u64 compound_info 0
+  u64 ~compound_head 0
+)";
+
 const std::map<std::string_view, u32, std::less<>> kPlainSizes{{"u8", 1}, {"u16", 2}, {"u32", 4}, {"u64", 8}, {"ptr", 8}};
 
 // "u64[4]" -> u64 and 4; "u64" -> u64 and nothing.
@@ -325,6 +425,25 @@ std::ostream& operator<<(std::ostream& out, const FakeVersion& version) {
 FakeTypes FakeTypes::of(const FakeVersion& version) {
   FakeTypes types(kCommonTypes);
   types.add(version.is_typed ? kNewTypes : kOldTypes);
+  if (!version.has_slab) types.add(kOldestTypes);
+  if (version.barns != FakeBarns::None) {
+    types.add(kSheafTypes);
+    types.add(version.barns == FakeBarns::OfNode ? kNodeBarnTypes : kPerNodeBarnTypes);
+  }
+  if (version.is_latest) {
+    types.add(kLatestTypes);
+    auto& fields = types.find("task_struct")->fields;
+    std::ranges::find(fields, "on_cpu", &Field::name)->type = "u8";
+  }
+  if (version.fpu_follows) {
+    types.remove("thread_struct.fpu");
+    types.find("thread_struct")->size = 128;
+    types.find("task_struct")->size = 640;
+  }
+  if (!version.has_cpu_slab) {
+    types.remove("kmem_cache.cpu_slab");
+    types.remove("kmem_cache_cpu");
+  }
   if (version.has_kmalloc) types.find("pagetype")->fields.push_back({.type = {}, .name = "PGTY_large_kmalloc", .value = 248});
   if (!version.is_hardened) types.remove("kmem_cache.random");
   if (version.is_shifted) types.shift();
@@ -340,15 +459,21 @@ void FakeTypes::add(std::string_view text) {
     words >> first >> second >> third;
     if (first.empty()) continue;
     if (line[0] != ' ') {
-      Type type{first == "struct" ? Kind::Struct : first == "enum" ? Kind::Enum : Kind::Typedef, second, third, 0, {}};
+      bool is_struct = first == "struct" || first == "hidden";
+      Type type{is_struct ? Kind::Struct : first == "enum" ? Kind::Enum : Kind::Typedef, second, third, 0, {}, first == "hidden"};
       if (type.kind == Kind::Struct) type.size = static_cast<u32>(std::stoul(third));
-      if (Type* old = find(second)) types_.erase(types_.begin() + (old - types_.data()));
+      if (Type* old = find(second)) {
+        *old = std::move(type);
+        current = old;
+        continue;
+      }
       types_.push_back(std::move(type));
       current = &types_.back();
     } else if (current->kind == Kind::Enum) {
       current->fields.push_back({.type = {}, .name = first, .value = std::stol(second)});
     } else {
-      Field field{.type = first, .name = second == "-" ? "" : second};
+      Field field{.type = first, .name = second == "-" ? "" : second, .is_hidden = second[0] == '~'};
+      if (field.is_hidden) field.name.erase(0, 1);
       std::sscanf(third.c_str(), "%u:%u:%u", &field.offset, &field.bit, &field.bits);
       current->fields.push_back(field);
     }
@@ -383,7 +508,7 @@ void FakeTypes::shift() {
   }
   // Structs that are inside others have grown: what stands behind them moves on.
   for (std::string_view outer : {"sched_entity", "rb_list", "vmap_node", "module_memory", "module", "fpu", "thread_struct",
-                                 "task_struct", "kfree_rcu_cpu", "pglist_data"}) {
+                                 "task_struct", "kfree_rcu_cpu", "pglist_data", "kmem_cache"}) {
     Type& type = *find(outer);
     for (std::size_t i = 0; i < type.fields.size(); ++i) {
       u32 end = type.fields[i].offset + size_of_type(type.fields[i].type);
@@ -458,12 +583,27 @@ i64 FakeTypes::enumerator(std::string_view type, std::string_view name) const {
   return field->value;
 }
 
+// Those that are written, each after those it refers to.
+std::vector<const FakeTypes::Type*> FakeTypes::in_order() const {
+  std::vector<const Type*> order;
+  auto add = [&](auto& self, const Type& type) -> void {
+    if (type.is_hidden || std::ranges::find(order, &type) != order.end()) return;
+    for (const Field& field : type.fields) {
+      if (const Type* inner = find(split_array(field.type).first)) self(self, *inner);
+    }
+    order.push_back(&type);
+  };
+  for (const Type& type : types_) add(add, type);
+  return order;
+}
+
 void FakeTypes::write(const std::string& path, const std::string& base_path) const {
   btf* base = base_path.empty() ? nullptr : btf__parse(base_path.c_str(), nullptr);
   btf* out = base == nullptr ? btf__new_empty() : btf__new_empty_split(base);
   VERIFY(out != nullptr);
   Writer writer(out);
-  for (const Type& type : types_) {
+  for (const Type* next : in_order()) {
+    const Type& type = *next;
     const char* name = type.name[0] == '.' ? nullptr : type.name.c_str();
     std::vector<int> member_ids;  // fields are added to the newest type: theirs come first
     for (const Field& field : type.fields) member_ids.push_back(type.kind == Kind::Struct ? writer.id_of(field.type) : 0);
@@ -478,6 +618,7 @@ void FakeTypes::write(const std::string& path, const std::string& base_path) con
     writer.ids()[type.name] = id;
     for (std::size_t i = 0; i < type.fields.size(); ++i) {
       const Field& field = type.fields[i];
+      if (field.is_hidden) continue;
       const char* field_name = field.name.empty() ? nullptr : field.name.c_str();
       int error = type.kind == Kind::Enum
                       ? btf__add_enum_value(out, field_name, field.value)

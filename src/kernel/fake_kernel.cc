@@ -284,12 +284,17 @@ void FakeKernel::make_compound(u64 frame, u8 order) {
   set_flag(frame, "PG_head");
   for (u64 i = 1; i < u64{1} << order; ++i) {
     init_descriptor(frame + i, 0);
-    put(descriptor(frame + i), "page", "compound_head", descriptor(frame).value | 1);
+    put(descriptor(frame + i), "page", "compound_head", tail_mark(frame, order));
   }
   if (version_.is_typed)
     put_word(descriptor(frame) + types_.member("folio", "_flags_1").offset_bytes, 0xff00U | order);
   else
     put(descriptor(frame + 1), "page", "compound_order", order);
+}
+
+u64 FakeKernel::tail_mark(u64 head, u8 order) const {
+  u64 mask = ~((u64{types_.size("page")} << order) - 1);
+  return (version_.is_latest ? mask : descriptor(head).value) | 1;
 }
 
 u64 FakeKernel::add_compound(u8 order) {
@@ -336,10 +341,16 @@ void FakeKernel::set_type(u64 frame, std::string_view new_type, u32 old_bit) {
 
 void FakeKernel::make_slabs() {
   globals.slub.slab_caches = add_global(16);
+  if (version_.barns != FakeBarns::None) {
+    globals.slub.node_count = add_global(8);
+    put_word(*globals.slub.node_count, 2);
+    globals.slub.deferred = percpu_variable(0x380);
+  }
   add_cache({.name = "kmem_cache", .object_bytes = types_.size("kmem_cache")});
   area_cache_ = add_cache({.name = "vmap_area", .object_bytes = types_.size("vmap_area")});
   // The free pointer stands in the middle of the object, as since 5.7.
-  task_cache_ = add_cache({.name = "task_struct", .object_bytes = types_.size("task_struct"), .free_pointer = 512});
+  u32 task_bytes = types_.size("task_struct") + (version_.fpu_follows ? types_.size("fpu") : 0);
+  task_cache_ = add_cache({.name = "task_struct", .object_bytes = task_bytes, .free_pointer = 512});
   for (u32 size : {64U, 128U, 256U, 512U, 1024U, 2048U, 4096U}) {
     kmalloc_caches_.push_back(
         add_cache({.name = "kmalloc-" + std::to_string(size), .object_bytes = size, .free_pointer = size / 2}));
@@ -354,14 +365,15 @@ u32 FakeKernel::add_cache(FakeCache spec) {
   auto number = static_cast<u32>(caches_.size());
   if (spec.size_bytes == 0) spec.size_bytes = static_cast<u32>(align_up(spec.object_bytes, 8));
   spec.random = version_.is_hardened ? kGoldenRatio * (number + 1) : 0;
-  spec.cpu_slab = add_percpu(types_.size("kmem_cache_cpu"));
+  if (version_.has_cpu_slab) spec.cpu_slab = add_percpu(types_.size("kmem_cache_cpu"));
+  if (spec.sheaf_capacity != 0) make_barns(spec);
   caches_.push_back(spec);
   Addr at = allocate(0);
   caches_[number].address = at;
   if (number == 0) write_slab(*slabs_[0]);  // it holds the description of its own cache
   Addr name = boot_bytes(spec.name.size() + 1);
   ram_.write(name, std::as_bytes(std::span(spec.name.c_str(), spec.name.size() + 1)));
-  put(at, "kmem_cache", "cpu_slab", spec.cpu_slab);
+  if (version_.has_cpu_slab) put(at, "kmem_cache", "cpu_slab", spec.cpu_slab);
   put(at, "kmem_cache", "flags", spec.flags);
   put(at, "kmem_cache", "size", spec.size_bytes);
   put(at, "kmem_cache", "object_size", spec.object_bytes);
@@ -370,6 +382,18 @@ u32 FakeKernel::add_cache(FakeCache spec) {
   put(at, "kmem_cache", "red_left_pad", spec.left_pad_bytes);
   put(at, "kmem_cache", "name", name);
   if (version_.is_hardened) put(at, "kmem_cache", "random", spec.random);
+  if (version_.barns != FakeBarns::None) put(at, "kmem_cache", "sheaf_capacity", spec.sheaf_capacity);
+  if (spec.sheaf_capacity != 0) put(at, "kmem_cache", "cpu_sheaves", spec.cpu_sheaves);
+  for (u64 node = 0; node < spec.barns.size(); ++node) {
+    if (version_.barns == FakeBarns::PerNode) {
+      Addr entry = member(at, "kmem_cache", "per_node") + node * types_.size("kmem_cache_per_node_ptrs");
+      put(entry, "kmem_cache_per_node_ptrs", "barn", spec.barns[node]);
+    } else {
+      Addr of_node = kmalloc(types_.size("kmem_cache_node"));
+      put(of_node, "kmem_cache_node", "barn", spec.barns[node]);
+      point(member(at, "kmem_cache", "node") + node * 8, of_node);
+    }
+  }
   std::vector<Addr> nodes;
   for (const FakeCache& cache : caches_) nodes.push_back(member(cache.address, "kmem_cache", "list"));
   link(globals.slub.slab_caches, nodes);
@@ -444,6 +468,7 @@ void FakeKernel::free_on_cpu(Addr object) {
 }
 
 void FakeKernel::make_cpu_slab(Addr object, u32 cpu) {
+  VERIFY(version_.has_cpu_slab);
   FakeSlab& slab = slab_of(object);
   slab.cpu = cpu;
   slab.cpu_free = std::exchange(slab.free, {});

@@ -75,9 +75,11 @@ struct FakeCache {
   u32 flags = 0;
   u32 refcount = 1;
   u8 order = 0;
+  u32 sheaf_capacity = 0;
   // Filled by add_cache.
   Addr address = {};
-  Addr cpu_slab = {};
+  Addr cpu_slab = {}, cpu_sheaves = {};
+  std::vector<Addr> barns = {};  // of both NUMA nodes
   u64 random = 0;
 };
 
@@ -158,6 +160,8 @@ class FakeKernel {
   // --- pages ---
   Addr page(u64 frame) const { return space_.linear(frame * kPageBytes); }
   u64 frame(Addr linear) const { return (linear - space_.linear_map) / kPageBytes; }
+  // What the descriptor of a tail page says of its head, in a block of this order.
+  u64 tail_mark(u64 head, u8 order) const;
   Addr descriptor(u64 frame) const { return space_.page_descriptors + frame * types_.size("page"); }
   u64 add_plain_pages(u64 count = 1);
   u64 add_compound(u8 order);       // in use, of the kernel's own
@@ -185,6 +189,17 @@ class FakeKernel {
   void write_slab(const FakeSlab& slab);
   u64 encode(const FakeCache& cache, Addr place, Addr next) const;
   Addr cpu_state(u32 cache, u32 cpu) const { return caches_[cache].cpu_slab + cpu_offset(cpu); }
+
+  // --- sheaves ---
+  // A sheaf of the cache, held by nobody yet; the first `size` of the objects count.
+  Addr add_sheaf(u32 cache, std::span<const Addr> objects, u32 size);
+  Addr add_sheaf(u32 cache, std::span<const Addr> objects) { return add_sheaf(cache, objects, static_cast<u32>(objects.size())); }
+  Addr sheaf_slot(Addr sheaf, u32 slot) const { return member(sheaf, "slab_sheaf", "objects") + u64{slot} * 8; }
+  // `place` is main, spare or rcu_free.
+  void give_sheaf(u32 cache, u32 cpu, std::string_view place, Addr sheaf);
+  // `list` is sheaves_full or sheaves_empty.
+  void put_in_barn(u32 cache, u32 node, std::string_view list, std::span<const Addr> sheaves);
+  void defer_frees(u32 cpu, std::span<const Addr> objects);  // of any caches, all of them
 
   // --- per-CPU ---
   static constexpr u32 kCpus = 2;  // possible ones, not next to each other in the kernel's tables
@@ -227,6 +242,7 @@ class FakeKernel {
   u64 take_frames(u64 count);
   void init_descriptor(u64 frame, u32 refcount);
   void make_compound(u64 frame, u8 order);
+  void make_barns(FakeCache& cache);
   void put_table_entry(Addr at, u64 entry, u64 page_bytes);
   FakeSlab& new_slab(u32 cache);
   Addr slot_address(const FakeSlab& slab, u32 slot) const;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Per-CPU memory, vmalloc areas, tasks and modules of the made-up kernel.
+// Per-CPU memory, sheaves, vmalloc areas, tasks and modules of the made-up kernel.
 #include <algorithm>
 
 #include "kernel/fake_kernel.h"
@@ -105,6 +105,46 @@ Addr FakeKernel::add_percpu_reserved(u64 size_bytes) {
 
 Addr FakeKernel::add_percpu_far(u64 size_bytes) {
   return take_percpu(chunks_[2], size_bytes);
+}
+
+// --- sheaves ---
+
+void FakeKernel::make_barns(FakeCache& cache) {
+  cache.cpu_sheaves = add_percpu(types_.size("slub_percpu_sheaves"));
+  for (u32 node = 0; node < 2; ++node) {
+    Addr barn = kmalloc(types_.size("node_barn"));
+    for (std::string_view list : {"sheaves_full", "sheaves_empty"}) link(member(barn, "node_barn", list), {});
+    cache.barns.push_back(barn);
+  }
+}
+
+Addr FakeKernel::add_sheaf(u32 cache, std::span<const Addr> objects, u32 size) {
+  VERIFY(objects.size() <= caches_[cache].sheaf_capacity);
+  Addr sheaf = kmalloc(offset("slab_sheaf", "objects") + u64{caches_[cache].sheaf_capacity} * 8);
+  put(sheaf, "slab_sheaf", "cache", caches_[cache].address);
+  put(sheaf, "slab_sheaf", "size", size);
+  for (u32 slot = 0; slot < objects.size(); ++slot) point(sheaf_slot(sheaf, slot), objects[slot]);
+  return sheaf;
+}
+
+void FakeKernel::give_sheaf(u32 cache, u32 cpu, std::string_view place, Addr sheaf) {
+  put(caches_[cache].cpu_sheaves + cpu_offset(cpu), "slub_percpu_sheaves", place, sheaf);
+}
+
+void FakeKernel::put_in_barn(u32 cache, u32 node, std::string_view list, std::span<const Addr> sheaves) {
+  std::vector<Addr> nodes;
+  for (Addr sheaf : sheaves) nodes.push_back(member(sheaf, "slab_sheaf", "barn_list"));
+  link(member(caches_[cache].barns[node], "node_barn", list), nodes);
+}
+
+void FakeKernel::defer_frees(u32 cpu, std::span<const Addr> objects) {
+  Addr at = *globals.slub.deferred + cpu_offset(cpu);
+  for (Addr object : objects) {
+    Addr place = object + caches_[slab_of(object).cache].free_pointer;
+    point(at, place);
+    at = place;
+  }
+  put_word(at, 0);
 }
 
 // --- vmalloc ---

@@ -31,6 +31,8 @@ std::vector<Entry> table(Globals& g) {
       want("__end_ro_after_init", "", g.ro_after_init_end),
       want("init_stack", "", g.init_stack),
       need("slab_caches", "list_head", g.slub.slab_caches),
+      want("nr_node_ids", "", g.slub.node_count),
+      want("defer_free_objects", "defer_free", g.slub.deferred),
       need("pcpu_chunk_lists", "list_head", g.percpu.chunk_lists),
       need("pcpu_nr_slots", "", g.percpu.slot_count),
       need("pcpu_base_addr", "", g.percpu.base_addr),

@@ -13,7 +13,8 @@ namespace {
 class HostileTest : public testing::TestWithParam<FakeVersion> {
  protected:
   HostileTest() {
-    kernel_.make_cpu_slab(kernel_.kmalloc(64), 0);
+    if (GetParam().has_cpu_slab) kernel_.make_cpu_slab(kernel_.kmalloc(64), 0);
+    if (GetParam().barns != FakeBarns::None) fill_sheaves();
     kernel_.make_ours(kernel_.add_task(7));
     Addr task = kernel_.add_task(8), thread = kernel_.add_thread(task, 9);
     FakeArea area = kernel_.add_area(2);
@@ -28,6 +29,14 @@ class HostileTest : public testing::TestWithParam<FakeVersion> {
       kernel_.point(holder, kernel_.kmalloc(128));
     }
     kernel_.put(kernel_.descriptor(kernel_.add_plain_pages()), "page", "private", kernel_.kmalloc(128));
+  }
+  void fill_sheaves() {
+    u32 cache = kernel_.add_cache({.name = "shelved", .object_bytes = 64, .sheaf_capacity = 4});
+    auto sheaf = [&] { return kernel_.add_sheaf(cache, std::array{kernel_.allocate(cache), kernel_.allocate(cache)}); };
+    kernel_.give_sheaf(cache, 0, "main", sheaf());
+    kernel_.give_sheaf(cache, 1, "rcu_free", sheaf());
+    kernel_.put_in_barn(cache, 1, "sheaves_full", std::array{sheaf(), sheaf()});
+    kernel_.defer_frees(1, std::array{kernel_.allocate(cache)});
   }
   FakeKernel kernel_{GetParam()};
 };
@@ -45,7 +54,7 @@ TEST_P(HostileTest, WhenTheNthReadFailsTheScanEndsWithAnErrorOrWithGaps_ForEvery
     const LookGaps& gaps = scan->look->gaps;
     bool is_told = gaps.unread_descriptors + gaps.unread_chunks + gaps.broken_area_lists != 0 || gaps.tasks_incomplete ||
                    gaps.modules_incomplete || gaps.unmapped_linear_bytes != 0 || scan->marked.unread_bytes != 0 ||
-                   scan->look->slub.unstable_slabs != 0 || scan->look->slub.reread_slabs != 0;
+                   scan->look->slub.unstable_slabs != 0 || scan->look->slub.reread_slabs != 0 || gaps.unread_sheaves != 0;
     bool is_same = scan->marked.reached.count() == whole.marked.reached.count();
     silent += is_told || is_same ? 0 : 1;
   }
@@ -129,15 +138,45 @@ TEST_P(HostileTest, AnyWordOfTheAllocatorsRecordsMayBeWrong) {
   for (const Record& record :
        {Record{area.area, types.size("vmap_area")}, Record{area.vm, types.size("vm_struct")},
         Record{kernel_.far_chunk(), types.size("pcpu_chunk")}, Record{kernel_.first_chunk(), types.size("pcpu_chunk")},
-        Record{kernel_.cache(3).address, types.size("kmem_cache")},
-        Record{task, types.member("task_struct", "thread.fpu").offset_bytes},
+        Record{kernel_.cache(3).address, types.size("kmem_cache")}, Record{task, kernel_.layouts().task.read_bytes},
         Record{kernel_.slab_descriptor(task), types.size("page")},
-        Record{kernel_.cpu_state(3, 0), types.size("kmem_cache_cpu")}}) {
+        Record{kernel_.cpu_state(3, 0), GetParam().has_cpu_slab ? types.size("kmem_cache_cpu") : 0}}) {
     for (u32 offset = 0; offset + 8 <= record.size_bytes; offset += 8) {
       Addr at = record.at + offset;
       u64 was = kernel_.word(at);
       kernel_.put_word(at, bad_word(random, kernel_));
       (void)kernel_.try_scan();
+      kernel_.put_word(at, was);
+    }
+  }
+  EXPECT_TRUE(kernel_.try_scan());
+}
+
+class HostileSheafTest : public HostileTest {};
+INSTANTIATE_TEST_SUITE_P(Versions, HostileSheafTest, testing::ValuesIn(kSheafVersions), version_name);
+
+TEST_P(HostileSheafTest, AnyWordOfASheafAndOfWhatHoldsItMayBeWrong) {
+  std::mt19937_64 random(13);
+  u32 cache = kernel_.add_cache({.name = "more", .object_bytes = 64, .sheaf_capacity = 4});
+  Addr sheaf = kernel_.add_sheaf(cache, std::array{kernel_.allocate(cache), kernel_.allocate(cache)});
+  Addr full = kernel_.add_sheaf(cache, std::array{kernel_.allocate(cache)});
+  kernel_.give_sheaf(cache, 0, "spare", sheaf);
+  kernel_.put_in_barn(cache, 0, "sheaves_full", std::array{full});
+  struct Record {
+    Addr at;
+    u64 size_bytes;
+  };
+  for (const Record& record :
+       {Record{sheaf, 64}, Record{full, 64}, Record{kernel_.cache(cache).barns[0], kernel_.types().size("node_barn")},
+        Record{kernel_.cache(cache).cpu_sheaves + kernel_.cpu_offset(0), kernel_.types().size("slub_percpu_sheaves")},
+        Record{*kernel_.globals.slub.node_count, 8}, Record{*kernel_.globals.slub.deferred + kernel_.cpu_offset(1), 8}}) {
+    for (u64 offset = 0; offset + 8 <= record.size_bytes; offset += 8) {
+      Addr at = record.at + offset;
+      u64 was = kernel_.word(at);
+      for (u64 word : {bad_word(random, kernel_), at.value, ~u64{0}, u64{0}}) {
+        kernel_.put_word(at, word);
+        (void)kernel_.try_scan();
+      }
       kernel_.put_word(at, was);
     }
   }

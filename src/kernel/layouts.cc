@@ -87,7 +87,7 @@ PageLayout page_layout(Resolver& r) {
   page.refcount = r.at("page", {"_refcount"});
   page.index = r.maybe("page", {"index", "__folio_index"});
   page.compound_head = r.at("page", {"compound_head", "compound_info"});
-  page.memcg_data = r.maybe("page", {"memcg_data"});
+  page.memcg_data = r.maybe("page", {"memcg_data", "mem_cgroup"});
   // The order of a compound page stands in its first tail page: in a byte of its own there, as folio._folio_order for a
   // while, in the low byte of the flags since v6.6 (ebc1baf5c9b4).
   if (auto order = r.btf().member("page", "compound_order"))
@@ -134,7 +134,7 @@ SlabLayout slab_layout(Resolver& r) {
   slab.next = r.maybe(type, {"next"}).value_or(0);
   slab.inuse = r.member(type, {"inuse"});
   slab.objects = r.member(type, {"objects"});
-  slab.frozen = r.member(type, {"frozen"});
+  slab.frozen = r.btf().member(type, "frozen").value_or(Member{});
   slab.extensions = r.maybe(type, {"obj_exts", "memcg_data", "obj_cgroups"});
   return slab;
 }
@@ -166,6 +166,34 @@ CpuSlabLayout cpu_slab_layout(Resolver& r) {
           .tid = r.at("kmem_cache_cpu", "tid"),
           .slab = r.at("kmem_cache_cpu", {"slab", "page"}),
           .partial = r.at("kmem_cache_cpu", {"partial"})};
+}
+
+SheafLayout sheaf_layout(Resolver& r) {
+  SheafLayout s{};
+  s.cpu_sheaves = r.at("kmem_cache", "cpu_sheaves");
+  s.capacity = r.at("kmem_cache", "sheaf_capacity");
+  // The barn of a node hung on its kmem_cache_node up to 7.0.
+  if (auto nodes = r.maybe("kmem_cache", {"per_node"})) {
+    s.nodes = *nodes;
+    s.node_stride = r.size("kmem_cache_per_node_ptrs");
+    s.node_entry = r.at("kmem_cache_per_node_ptrs", "barn");
+  } else {
+    s.nodes = r.at("kmem_cache", "node");
+    s.node_stride = 8;
+    s.node_barn = r.at("kmem_cache_node", "barn");
+  }
+  s.main = r.at("slub_percpu_sheaves", "main");
+  s.spare = r.at("slub_percpu_sheaves", "spare");
+  s.rcu_free = r.at("slub_percpu_sheaves", "rcu_free");
+  s.cpu_bytes = r.size("slub_percpu_sheaves");
+  s.links = r.at("slab_sheaf", "barn_list");
+  s.cache = r.at("slab_sheaf", "cache");
+  s.size = r.at("slab_sheaf", "size");
+  s.node = r.at("slab_sheaf", "node");
+  s.objects = r.at("slab_sheaf", "objects");
+  s.full = r.at("node_barn", "sheaves_full");
+  s.empty = r.at("node_barn", "sheaves_empty");
+  return s;
 }
 
 VmallocLayout vmalloc_layout(Resolver& r) {
@@ -202,7 +230,7 @@ PerCpuLayout percpu_layout(Resolver& r) {
 TaskLayout task_layout(Resolver& r) {
   TaskLayout t{};
   t.stack = r.at("task_struct", "stack");
-  t.on_cpu = r.at("task_struct", "on_cpu");
+  t.on_cpu = r.member("task_struct", {"on_cpu"});
   t.tasks = r.at("task_struct", "tasks");
   t.mm = r.at("task_struct", "mm");
   t.pid = r.at("task_struct", "pid");
@@ -216,14 +244,19 @@ TaskLayout task_layout(Resolver& r) {
     if (auto link = r.btf().member("task_struct", member)) t.scheduler_links.emplace_back(link->offset_bytes, link->size_bytes);
   }
   std::ranges::sort(t.scheduler_links);
-  t.fpu = r.at("task_struct", {"thread.fpu.__fpstate", "thread.fpu.state"});
+  // Since v6.16 it follows the task_struct in the same object.
+  if (auto inside = r.maybe("task_struct", {"thread.fpu.__fpstate", "thread.fpu.state"}))
+    t.fpu = *inside;
+  else
+    t.fpu = r.size("task_struct") + r.at("fpu", "__fpstate");
   t.signal_thread_head = r.at("signal_struct", "thread_head");
   t.mm_start_stack = r.at("mm_struct", "start_stack");
   t.files_fdt = r.at("files_struct", "fdt");
   t.fdt_max_fds = r.at("fdtable", "max_fds");
   t.fdt_fd = r.at("fdtable", "fd");
   t.file_private_data = r.at("file", "private_data");
-  t.read_bytes = std::max({t.stack, t.on_cpu, t.tasks, t.mm, t.pid, t.comm + 16u, t.files, t.signal, t.thread_node, t.sp}) + 8;
+  t.read_bytes =
+      std::max({t.stack, t.on_cpu.offset_bytes, t.tasks, t.mm, t.pid, t.comm + 16u, t.files, t.signal, t.thread_node, t.sp}) + 8;
   return t;
 }
 
@@ -298,6 +331,7 @@ Result<Layouts> Layouts::resolve(const Btf& btf) {
   l.slab = slab_layout(r);
   l.cache = cache_layout(r);
   if (l.cache.cpu_slab) l.cpu_slab = cpu_slab_layout(r);
+  if (btf.has("slab_sheaf")) l.sheaves = sheaf_layout(r);
   l.vmalloc = vmalloc_layout(r);
   l.percpu = percpu_layout(r);
   l.task = task_layout(r);
@@ -327,10 +361,6 @@ Result<Layouts> Layouts::resolve(const Btf& btf) {
   l.irq_stack_bytes = btf.size_of("irq_stack");
   l.exception_stacks_bytes = btf.size_of("exception_stacks");
   l.entry_stack_bytes = btf.size_of("entry_stack_page");
-  if (btf.has("slab_sheaf")) {
-    return Error(ErrorCode::Unsupported,
-                 "this kernel keeps free objects in sheaves (struct slab_sheaf), which this version does not read yet");
-  }
   if (!r.missing().empty()) {
     return Error(ErrorCode::Unsupported,
                  fmt::format("the kernel's BTF has no {}: its layout is not known to this version", r.missing()));

@@ -55,6 +55,19 @@ struct CpuSlabLayout {
   Offset freelist, tid, slab, partial;
 };
 
+// Where SLUB keeps free objects outside of their slabs (for two caches since v6.18, for all since v7.0); see sheaves.h.
+struct SheafLayout {
+  Offset cpu_sheaves, capacity;  // kmem_cache
+  Offset nodes;                  // kmem_cache: an array with an entry for each NUMA node
+  u32 node_stride;
+  Offset node_entry;                         // in an entry: a pointer, to the barn, or up to 7.0 to what has one
+  MaybeOffset node_barn;                     // kmem_cache_node, up to 7.0
+  Offset main, spare, rcu_free;              // slub_percpu_sheaves
+  u32 cpu_bytes;                             // of it
+  Offset links, cache, size, node, objects;  // slab_sheaf
+  Offset full, empty;                        // node_barn
+};
+
 struct VmallocLayout {
   Offset va_start, va_end, area_list, area_vm;
   u32 area_bytes;
@@ -71,7 +84,8 @@ struct PerCpuLayout {
 };
 
 struct TaskLayout {
-  Offset stack, on_cpu, tasks, mm, pid, comm, files, signal, thread_node, sp;
+  Offset stack, tasks, mm, pid, comm, files, signal, thread_node, sp;
+  Member on_cpu;  // one byte since v7.2, four before
   // Members that own nothing: links of the scheduler's queues, which hold every task otherwise as well and are not cleared
   // when a task leaves them; the task that was woken last, which may be gone. Offset and size, ascending.
   std::vector<std::pair<Offset, u32>> scheduler_links;
@@ -130,6 +144,7 @@ struct Layouts {
   SlabLayout slab;
   KmemCacheLayout cache;
   std::optional<CpuSlabLayout> cpu_slab;  // absent where sheaves replaced it
+  std::optional<SheafLayout> sheaves;
   VmallocLayout vmalloc;
   PerCpuLayout percpu;
   TaskLayout task;

@@ -34,7 +34,9 @@ TEST_P(LayoutsTest, OffsetsAreThoseOfTheTypes) {
   EXPECT_EQ(l.cache.random.has_value(), GetParam().is_hardened);
   EXPECT_EQ(l.vmalloc.vm_caller, offset("vm_struct", "caller"));
   EXPECT_EQ(l.task.sp, offset("task_struct", "thread.sp"));
-  EXPECT_EQ(l.task.fpu, offset("task_struct", "thread.fpu.__fpstate"));
+  EXPECT_EQ(l.task.fpu, GetParam().fpu_follows ? types_.size("task_struct") + offset("fpu", "__fpstate")
+                                               : offset("task_struct", "thread.fpu.__fpstate"));
+  EXPECT_EQ(l.task.on_cpu.size_bytes, GetParam().is_latest ? 1U : 4U);
   EXPECT_EQ(l.percpu.nr_pages, offset("pcpu_chunk", "nr_pages"));
   EXPECT_EQ(l.module.list, offset("module", "list"));
 }
@@ -51,7 +53,8 @@ TEST_P(LayoutsTest, FeaturesAreToldByTheirMembers) {
   EXPECT_EQ(l->module.core.has_value(), !is_typed);
   EXPECT_EQ(l->cache.no_leak_trace.has_value(), is_typed);
   EXPECT_EQ(l->sysctl->table_size.has_value(), is_typed);
-  EXPECT_TRUE(l->cpu_slab.has_value());
+  EXPECT_EQ(l->cpu_slab.has_value(), GetParam().has_cpu_slab);
+  EXPECT_EQ(l->sheaves.has_value(), GetParam().barns != FakeBarns::None);
 }
 
 TEST_P(LayoutsTest, WhatIsReadOfAStructHoldsAllThatIsTakenFromIt) {
@@ -62,7 +65,7 @@ TEST_P(LayoutsTest, WhatIsReadOfAStructHoldsAllThatIsTakenFromIt) {
                     l.cache.random.value_or(0)}) {
     EXPECT_LE(at + 8, l.cache.read_bytes);
   }
-  for (Offset at : {l.task.stack, l.task.on_cpu, l.task.tasks, l.task.mm, l.task.pid, l.task.files, l.task.signal,
+  for (Offset at : {l.task.stack, l.task.on_cpu.offset_bytes, l.task.tasks, l.task.mm, l.task.pid, l.task.files, l.task.signal,
                     l.task.thread_node, l.task.sp}) {
     EXPECT_LE(at + 8, l.task.read_bytes);
   }
@@ -92,6 +95,8 @@ TEST_P(LayoutsTest, AMissingMemberIsNamedInTheError) {
                            "file.private_data",
                            "module.name",
                            "mod_kallsyms.strtab"}) {
+    if (!GetParam().has_slab && std::string_view(what).starts_with("slab.")) continue;  // in struct page
+    if (!GetParam().has_cpu_slab && std::string_view(what).starts_with("kmem_cache_cpu")) continue;
     types_ = whole;
     EXPECT_EQ(missing(), "");
     types_.remove(what);
@@ -106,6 +111,7 @@ TEST_P(LayoutsTest, AMissingTypeOrEnumeratorIsNamedInTheError) {
   const FakeTypes whole = types_;
   for (const char* what :
        {"vmap_area", "pcpu_chunk", "kmem_cache_cpu", "mod_kallsyms", "pageflags.PG_head", "pageflags.PG_lru"}) {
+    if (!types_.has(std::string_view(what).substr(0, std::string_view(what).find('.')))) continue;
     types_ = whole;
     types_.remove(what);
     std::string_view name(what);
@@ -114,27 +120,39 @@ TEST_P(LayoutsTest, AMissingTypeOrEnumeratorIsNamedInTheError) {
 }
 
 TEST_P(LayoutsTest, WhatMayBeMissingMay) {
-  for (const char* what : {"page.memcg_data", "vm_stack", "napi_alloc_cache", "irq_stack", "exception_stacks", "ctl_table_header",
-                           "kfree_rcu_cpu", "inactive_task_frame", "entry_stack_page"}) {
+  for (const char* what :
+       {GetParam().has_slab ? "page.memcg_data" : "page.mem_cgroup", "vm_stack", "napi_alloc_cache", "irq_stack",
+        "exception_stacks", "ctl_table_header", "kfree_rcu_cpu", "inactive_task_frame", "entry_stack_page"}) {
     types_.remove(what);
     EXPECT_EQ(missing(), "") << what;
   }
 }
 
-TEST_P(LayoutsTest, AKernelThatKeepsFreeObjectsInSheavesIsRefused) {
-  types_.add("struct slab_sheaf 32\n  u64 size 24\n");
+class SheafLayoutsTest : public LayoutsTest {};
+INSTANTIATE_TEST_SUITE_P(Versions, SheafLayoutsTest, testing::ValuesIn(kSheafVersions),
+                         [](const auto& tested) { return tested.param.name; });
+
+TEST_P(SheafLayoutsTest, SheavesAreFoundWhereTheKernelKeepsThem) {
   auto layouts = Layouts::resolve(types_.load());
-  ASSERT_FALSE(layouts);
-  EXPECT_EQ(layouts.error().code(), ErrorCode::Unsupported);
-  EXPECT_NE(layouts.error().text().find("sheaves"), std::string::npos);
+  ASSERT_TRUE(layouts) << layouts.error().text();
+  const SheafLayout& sheaves = *layouts->sheaves;
+  EXPECT_EQ(sheaves.objects, types_.member("slab_sheaf", "objects").offset_bytes);
+  EXPECT_EQ(sheaves.rcu_free, types_.member("slub_percpu_sheaves", "rcu_free").offset_bytes);
+  bool is_per_node = GetParam().barns == FakeBarns::PerNode;
+  EXPECT_EQ(sheaves.node_barn.has_value(), !is_per_node);
+  EXPECT_EQ(sheaves.nodes, types_.member("kmem_cache", is_per_node ? "per_node" : "node").offset_bytes);
+  EXPECT_EQ(sheaves.node_stride, is_per_node ? types_.size("kmem_cache_per_node_ptrs") : 8);
 }
 
-TEST_P(LayoutsTest, AKernelWithoutPerCpuSlabsHasNone) {
-  types_.remove("kmem_cache.cpu_slab");
-  types_.remove("kmem_cache_cpu");
-  auto layouts = Layouts::resolve(types_.load());
-  ASSERT_TRUE(layouts);
-  EXPECT_FALSE(layouts->cpu_slab.has_value());
+TEST_P(SheafLayoutsTest, SheavesOfAnotherFormAreRefused_TheirObjectsWouldBeTakenForLeaks) {
+  const FakeTypes whole = types_;
+  for (const char* what : {"kmem_cache.cpu_sheaves", "kmem_cache.sheaf_capacity", "slab_sheaf.size", "slab_sheaf.objects",
+                           "slub_percpu_sheaves.main", "slub_percpu_sheaves.rcu_free", "node_barn.sheaves_full"}) {
+    types_ = whole;
+    EXPECT_EQ(missing(), "");
+    types_.remove(what);
+    EXPECT_NE(missing().find("not known to this version"), std::string::npos) << what << ": " << missing();
+  }
 }
 
 TEST(Layouts, TheOrderOfACompoundPageStandsWhereTheKernelKeepsIt) {
@@ -147,27 +165,12 @@ TEST(Layouts, TheOrderOfACompoundPageStandsWhereTheKernelKeepsIt) {
 }
 
 TEST(Layouts, BeforeStructSlabItsMembersStoodInStructPage) {
-  FakeTypes types = FakeTypes::of(kLike6_1);
-  types.remove("slab");
-  types.add(R"(
-struct page 64
-  u64 flags 0
-  .page_lru - 8
-  .page_head - 8
-  ptr next 8
-  ptr slab_cache 24
-  ptr freelist 32
-  u64 counters 40
-  u32 inuse 40:0:16
-  u32 objects 40:16:15
-  u32 frozen 40:31:1
-  u32 page_type 48
-  u32 _refcount 52
-)");
-  auto layouts = Layouts::resolve(types.load());
+  auto layouts = Layouts::resolve(FakeTypes::of(kLike5_10).load());
   ASSERT_TRUE(layouts) << layouts.error().text();
   EXPECT_EQ(layouts->slab.slab_cache, 24U);
   EXPECT_EQ(layouts->slab.frozen.bit_size, 1);
+  EXPECT_EQ(layouts->slab.extensions, 56U);
+  EXPECT_EQ(layouts->cpu_slab->slab, 16U);
 }
 
 // A recording may say anything of the kernel's types.

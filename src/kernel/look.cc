@@ -33,7 +33,7 @@ class Builder {
     look_->pages = TRY(read_page_map(memory_, kernel_.layouts.page, kernel_.layouts.slab, hooks_.keep_going, noted));
     step("reading the slabs");
     look_->percpu = TRY(read_percpu(memory_, kernel_.layouts.percpu, kernel_.globals.percpu));
-    look_->slub = TRY(read_caches(memory_, kernel_.layouts.cache, kernel_.globals.slub));
+    look_->slub = TRY(read_caches(memory_, kernel_.layouts, kernel_.globals.slub));
     add_slabs(memory_, kernel_.cache, kernel_.layouts, look_->pages, look_->percpu, look_->slub, owners_, snapshot_);
     if (hooks_.keep_going && !hooks_.keep_going()) return Error(ErrorCode::Interrupted, "reading the slabs");
     step("reading vmalloc, per-CPU areas and tasks");
@@ -350,6 +350,24 @@ class Builder {
     look_->filter.add_dead_block(at);
   }
 
+  // Sheaves are kmallocs. Those on lists are known; for others, all kmallocs that may be one are looked at.
+  void flag_sheaves() {
+    if (!kernel_.layouts.sheaves) return;
+    for (Addr sheaf : look_->slub.sheaves) {
+      if (auto block = look_->index->find(sheaf.value)) flag(block->span, span_flag::kFiltered);
+      look_->filter.add_sheaf(sheaf);
+    }
+    for (const Cache& cache : look_->slub.caches) {
+      if (cache.sheaf_capacity != 0) look_->filter.add_sheaf_cache(cache.address);
+    }
+    for (u32 i = 0; i < snapshot_.shapes.size(); ++i) {
+      const Shape& shape = snapshot_.shapes[i];
+      if (shape.owner >= owners_.size() || !owners_[shape.owner].name.starts_with("kmalloc-")) continue;
+      look_->filter.set_shape(i, Rule::SheafSlots);
+      filtered_shapes_.insert(i);
+    }
+  }
+
   // Tells the filter which blocks its rules are about.
   void apply_rules() {
     for (const VmallocArea& area : vmalloc_.areas) {
@@ -371,6 +389,7 @@ class Builder {
       if (auto block = look_->index->find(chunk.chunk.value)) flag(block->span, span_flag::kFiltered);
       look_->filter.add_percpu_chunk(chunk.chunk);
     }
+    flag_sheaves();
     for (Addr buffer : tasks_.bounce_buffers) add_dead_block(buffer);
     for (u64 offset : look_->percpu.offsets) {
       for (Addr skb : cached_skbs(memory_, kernel_.layouts, kernel_.globals, offset)) add_dead_block(skb);
@@ -391,6 +410,7 @@ class Builder {
     LookGaps& gaps = look_->gaps;
     gaps.unread_descriptors = look_->pages.unread_descriptors;
     gaps.unread_chunks = look_->percpu.unread_chunks;
+    gaps.unread_sheaves = look_->slub.unread_sheaves;
     gaps.broken_area_lists = vmalloc_.broken_lists;
     gaps.tasks_incomplete = !tasks_.is_complete;
     for (Range ram : space_.ram) {

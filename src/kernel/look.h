@@ -33,6 +33,7 @@ struct Kernel {
 struct LookGaps {
   u64 unread_descriptors = 0;  // pages
   u64 unread_chunks = 0;
+  u64 unread_sheaves = 0;
   u64 broken_area_lists = 0;
   bool tasks_incomplete = false;
   bool modules_incomplete = false;
@@ -40,7 +41,7 @@ struct LookGaps {
 };
 
 struct Look {
-  Look(const Layouts& layouts, const AddressSpace& space) : filter(layouts, space.vmalloc, space.modules) {}
+  Look(const Layouts& layouts, const AddressSpace& space) : filter(layouts, space) {}
 
   Snapshot snapshot;
   BlockRules filter;

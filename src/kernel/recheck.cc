@@ -41,7 +41,12 @@ std::optional<u64> Recheck::head_of(u64 frame) const {
   const PageLayout& page = kernel_.layouts.page;
   auto link = read_value<u64>(kernel_.memory, space.page_descriptors + frame * page.size_bytes + page.compound_head);
   if (!link) return std::nullopt;
-  return (*link & 1) != 0 ? (Addr{*link - 1} - space.page_descriptors) / page.size_bytes : frame;
+  if ((*link & 1) == 0) return frame;
+  // A pointer to the head's descriptor, or since v7.1 the mask that makes a tail's address the head's.
+  Addr head{*link - 1};
+  Addr tail = space.page_descriptors + frame * page.size_bytes;
+  if (head < space.page_descriptors || tail < head) head = Addr{tail.value & *link & ~u64{1}};
+  return (head - space.page_descriptors) / page.size_bytes;
 }
 
 std::optional<SlabPage> Recheck::read_head(u64 frame) const {
@@ -62,10 +67,12 @@ Result<void> Recheck::look() {
   }
   PerCpu percpu;
   percpu.offsets = cpu_offsets_;
-  Slub slub = TRY(read_caches(kernel_.memory, kernel_.layouts.cache, kernel_.globals.slub));
+  Slub slub = TRY(read_caches(kernel_.memory, kernel_.layouts, kernel_.globals.slub));
   Snapshot snapshot;
   kernel_.cache.clear();
   add_slabs(kernel_.memory, kernel_.cache, kernel_.layouts, map, percpu, slub, owners_, snapshot);
+  // What was in a sheaf a moment ago was free.
+  for (BlockRef block : snapshot.root_blocks) snapshot.live.clear(block.slot);
   std::size_t next = 0;
   for (const Watched& watched : slabs_) {
     Addr start = kernel_.memory.space().linear(watched.frame * kPageBytes);

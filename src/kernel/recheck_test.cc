@@ -48,6 +48,7 @@ TEST_P(RecheckTest, AnObjectThatIsFreeInOneLookWasFreed_AlsoWhenItIsInUseAgain) 
 }
 
 TEST_P(RecheckTest, AnObjectOnACpusFreelistIsFree) {
+  if (!GetParam().has_cpu_slab) return;
   Addr stays = kernel_.allocate(small_), goes = kernel_.allocate(small_);
   Recheck recheck = recheck_of({stays, goes});
   kernel_.make_cpu_slab(stays, 1);
@@ -55,6 +56,22 @@ TEST_P(RecheckTest, AnObjectOnACpusFreelistIsFree) {
   look(recheck);
   EXPECT_TRUE(recheck.was_freed(goes));
   EXPECT_FALSE(recheck.was_freed(stays));
+}
+
+TEST_P(RecheckTest, AnObjectInASheafIsFree_AlsoInOneThatIsEmptiedMeanwhile) {
+  if (GetParam().barns == FakeBarns::None) return;
+  u32 cache = kernel_.add_cache({.name = "shelved", .object_bytes = 200, .sheaf_capacity = 4});
+  Addr stays = kernel_.allocate(cache), goes = kernel_.allocate(cache), hurries = kernel_.allocate(cache);
+  Recheck recheck = recheck_of({stays, goes, hurries});
+  look(recheck);
+  for (Addr object : {stays, goes, hurries}) EXPECT_FALSE(recheck.was_freed(object));
+  Addr sheaf = kernel_.add_sheaf(cache, std::array{goes, hurries});
+  kernel_.give_sheaf(cache, 0, "main", sheaf);
+  kernel_.ram().watch({kernel_.page(kernel_.slab_of(goes).frame), 8}, [&](u64) { kernel_.put(sheaf, "slab_sheaf", "size", 1); });
+  look(recheck);
+  EXPECT_FALSE(recheck.was_freed(stays));
+  EXPECT_TRUE(recheck.was_freed(goes));
+  EXPECT_TRUE(recheck.was_freed(hurries)) << "it was in the sheaf when the look began";
 }
 
 TEST_P(RecheckTest, ObjectsOfASlabThatIsGoneWereFreed_OnWhicheverOfItsPages) {

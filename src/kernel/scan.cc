@@ -58,6 +58,7 @@ struct PassRecord {
 LookGaps worst_of(const LookGaps& a, const LookGaps& b) {
   return {.unread_descriptors = std::max(a.unread_descriptors, b.unread_descriptors),
           .unread_chunks = std::max(a.unread_chunks, b.unread_chunks),
+          .unread_sheaves = std::max(a.unread_sheaves, b.unread_sheaves),
           .broken_area_lists = std::max(a.broken_area_lists, b.broken_area_lists),
           .tasks_incomplete = a.tasks_incomplete || b.tasks_incomplete,
           .modules_incomplete = a.modules_incomplete || b.modules_incomplete,
@@ -426,6 +427,7 @@ class Scan {
         "could not be read: what their pages hold is not known");
     gap("RAM outside the page tables", {0, r.gaps.unmapped_linear_bytes}, "reads as zeros: references in it are not seen");
     gap("per-CPU chunks", {r.gaps.unread_chunks, 0}, "changed while they were read: areas in them are not known");
+    gap("sheaves", {r.gaps.unread_sheaves, 0}, "could not be read: free objects in them may look like leaks");
     gap("vmalloc lists", {r.gaps.broken_area_lists, 0}, "changed at every try: areas may be missing");
     gap("task lists", {r.gaps.tasks_incomplete ? 1U : 0U, 0}, "changed at every try: stacks may be missing");
     gap("module lists", {r.gaps.modules_incomplete ? 1U : 0U, 0}, "changed while it was read: data of modules may be missing");

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "kernel/sheaves.h"
+
 namespace orphan::kernel {
 namespace {
 
@@ -42,7 +44,8 @@ class SlabReader {
         map_(map),
         slub_(slub),
         snapshot_(snapshot),
-        descriptor_(layouts.page.size_bytes) {}
+        descriptor_(layouts.page.size_bytes),
+        first_span_(snapshot.spans.size()) {}
 
   void read_cpu_slabs(const PerCpu& percpu) {
     cpu_offsets_ = percpu.offsets;
@@ -55,6 +58,35 @@ class SlabReader {
         hold_partial(state->partial);
       }
     }
+  }
+
+  // The sheaves as they are before the slabs are read; only those of caches that have slabs in the map.
+  void read_first_sheaves() {
+    if (!layouts_.sheaves) return;
+    std::unordered_set<u32> seen;
+    for (const SlabPage& page : map_.slabs) {
+      auto known = slub_.by_address.find(page.cache.value);
+      if (known != slub_.by_address.end() && seen.insert(known->second).second) sheaf_caches_.push_back(known->second);
+    }
+    sheaves_ = read_sheaves(memory_, layouts_, slub_, sheaf_caches_, cpu_offsets_);
+  }
+
+  // Takes out of the live objects what is in sheaves. What was in one before the slabs were read, and is in none after, has
+  // been handed out or given back to its slab meanwhile: it is not judged, and keeps alive what it points to.
+  void apply_sheaves() {
+    if (!layouts_.sheaves) return;
+    Sheaves now = read_sheaves(memory_, layouts_, slub_, sheaf_caches_, cpu_offsets_);
+    for (const FreeObject& object : sheaves_.objects) {
+      if (std::ranges::binary_search(now.objects, object)) continue;
+      if (auto block = live_block(object.object); block && is_of(*block, object.cache)) snapshot_.root_blocks.push_back(*block);
+    }
+    for (const FreeObject& object : now.objects) {
+      if (auto block = live_block(object.object); block && is_of(*block, object.cache)) set_held_free(*block, object.cache);
+    }
+    slub_.unread_sheaves += sheaves_.unread + now.unread;
+    slub_.sheaves = std::move(now.sheaves);
+    slub_.sheaves.insert(slub_.sheaves.end(), sheaves_.sheaves.begin(), sheaves_.sheaves.end());
+    for (Addr place : deferred_frees(memory_, slub_.symbols, cpu_offsets_, slub_.unread_sheaves)) take_deferred(place);
   }
 
   void add(const SlabPage& page, OwnerOf& owners) {
@@ -87,9 +119,41 @@ class SlabReader {
     cache.objects += page.objects;
     cache.live += live;
     if (is_held(page)) cache.held_free += page.objects - live;
+    if (layouts_.sheaves) cache_of_span_.push_back(known->second);
   }
 
  private:
+  // The slab's span and slot that an address is in, if the slot is live and the slab was read.
+  std::optional<BlockRef> live_slot(Addr at) const {
+    auto begin = snapshot_.spans.begin() + static_cast<std::ptrdiff_t>(first_span_);
+    auto after = std::ranges::upper_bound(begin, snapshot_.spans.end(), at, {}, &Span::start);
+    if (after == begin) return std::nullopt;
+    const Span& span = *(after - 1);
+    u64 number = (at - span.start) / snapshot_.shape_of(span).stride_bytes;
+    if (number >= span.slots || span.has(span_flag::kRoot) || !snapshot_.live.test(span.first_slot + number)) return std::nullopt;
+    return BlockRef{static_cast<u32>(after - 1 - snapshot_.spans.begin()), span.first_slot + number};
+  }
+  std::optional<BlockRef> live_block(Addr object) const {
+    auto block = live_slot(object);
+    return block && snapshot_.slot_address(snapshot_.spans[block->span], block->slot) == object ? block : std::nullopt;
+  }
+  bool is_of(BlockRef block, u32 cache) const { return cache_of_span_[block.span - first_span_] == cache; }
+
+  // The kernel counts it as active.
+  void set_held_free(BlockRef block, u32 cache) {
+    snapshot_.live.clear(block.slot);
+    --slub_.caches[cache].live;
+    ++slub_.caches[cache].held_free;
+  }
+
+  void take_deferred(Addr place) {
+    auto block = live_slot(place);
+    if (!block) return;
+    u32 cache = cache_of_span_[block->span - first_span_];
+    Addr object = snapshot_.slot_address(snapshot_.spans[block->span], block->slot);
+    if (object + slub_.caches[cache].free_pointer == place) set_held_free(*block, cache);
+  }
+
   void count_unstable(u64 bytes) {
     ++slub_.unstable_slabs;
     slub_.unstable_bytes += bytes;
@@ -236,6 +300,10 @@ class SlabReader {
   std::unordered_map<u64, CpuSlab> cpu_slabs_;  // by descriptor
   std::unordered_set<u64> held_;                // frames of slabs on a CPU's partial list
   std::unordered_map<u32, u32> shapes_;         // by cache
+  std::size_t first_span_;                      // of ours
+  std::vector<u32> cache_of_span_;              // from first_span_ on
+  std::vector<u32> sheaf_caches_;               // whose sheaves are read
+  Sheaves sheaves_;                             // before the slabs were read
 };
 
 Cache decode_cache(const KernelMemory& memory, const KmemCacheLayout& layout, Addr address, Bytes bytes) {
@@ -256,10 +324,22 @@ Cache decode_cache(const KernelMemory& memory, const KmemCacheLayout& layout, Ad
   return cache;
 }
 
+void read_sheaf_members(const KernelMemory& memory, const SheafLayout& layout, Slub& slub, Cache& cache) {
+  auto capacity = read_value<u32>(memory, cache.address + layout.capacity);
+  auto cpu_sheaves = read_value<u64>(memory, cache.address + layout.cpu_sheaves);
+  if (!capacity || !cpu_sheaves) ++slub.unread_sheaves;
+  if (!capacity || *capacity == 0 || !cpu_sheaves) return;
+  cache.sheaf_capacity = *capacity;
+  cache.cpu_sheaves = Addr{*cpu_sheaves};
+  cache.barns = barns_of(memory, layout, slub.symbols, cache.address, slub.unread_sheaves);
+}
+
 }  // namespace
 
-Result<Slub> read_caches(const KernelMemory& memory, const KmemCacheLayout& layout, const SlubSymbols& symbols) {
+Result<Slub> read_caches(const KernelMemory& memory, const Layouts& layouts, const SlubSymbols& symbols) {
+  const KmemCacheLayout& layout = layouts.cache;
   Slub slub;
+  slub.symbols = symbols;
   std::vector<std::byte> bytes(layout.read_bytes);
   std::unordered_set<u64> seen;
   Addr at{TRY(read_value<u64>(memory, symbols.slab_caches))};
@@ -273,6 +353,7 @@ Result<Slub> read_caches(const KernelMemory& memory, const KmemCacheLayout& layo
     bool is_sane = cache.size_bytes >= 8 && cache.object_bytes <= cache.size_bytes && cache.left_pad_bytes < cache.size_bytes &&
                    cache.free_pointer + u64{8} <= cache.size_bytes;
     if (is_sane) {
+      if (layouts.sheaves) read_sheaf_members(memory, *layouts.sheaves, slub, cache);
       slub.by_address.emplace(address.value, static_cast<u32>(slub.caches.size()));
       slub.caches.push_back(std::move(cache));
     }
@@ -285,7 +366,9 @@ void add_slabs(const KernelMemory& memory, CachingMemory& kept, const Layouts& l
                Slub& slub, OwnerOf& owners, Snapshot& snapshot) {
   SlabReader reader(memory, kept, layouts, map, slub, snapshot);
   reader.read_cpu_slabs(percpu);
+  reader.read_first_sheaves();
   for (const SlabPage& page : map.slabs) reader.add(page, owners);
+  reader.apply_sheaves();
 }
 
 }  // namespace orphan::kernel

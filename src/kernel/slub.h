@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every live object of every SLUB cache: each slot of each slab page, less what the allocator holds as free (the slab's
-// freelist, the freelist of the CPU that allocates from it).
+// freelist, the freelist of the CPU that allocates from it, sheaves).
 //
 // Slabs move while they are read. A slab's descriptor and its CPU's state are read again after its contents; when they have
 // changed it is read anew, a few times. What stays inconsistent is not judged: its objects are roots, never leaks.
@@ -24,6 +24,9 @@ struct Cache {
   bool is_merged = false;     // other caches' objects are in it too
   bool is_untracked = false;  // SLAB_NOLEAKTRACE
   Addr cpu_slab;              // cookie
+  Addr cpu_sheaves;           // cookie
+  u32 sheaf_capacity = 0;     // 0: no sheaves
+  std::vector<Addr> barns;    // struct node_barn of each NUMA node that has one
   // Filled by add_slabs:
   u64 slabs = 0, objects = 0, live = 0;
   u64 held_free = 0;  // free objects that a CPU holds: the kernel counts them as active
@@ -31,6 +34,8 @@ struct Cache {
 
 struct SlubSymbols {
   Addr slab_caches;
+  std::optional<Addr> node_count;  // nr_node_ids
+  std::optional<Addr> deferred;    // defer_free_objects, a cookie
 };
 
 struct Slub {
@@ -40,10 +45,13 @@ struct Slub {
   u64 reread_slabs = 0;
   u64 foreign_slabs = 0, foreign_bytes = 0;  // of caches that are not on the list (being made or destroyed)
   std::vector<Root> foreign;                 // their memory: roots
+  SlubSymbols symbols;
+  std::vector<Addr> sheaves;  // allocator metadata, see sheaves.h
+  u64 unread_sheaves = 0;
 };
 
 // Reads the list of caches.
-Result<Slub> read_caches(const KernelMemory& memory, const KmemCacheLayout& layout, const SlubSymbols& symbols);
+Result<Slub> read_caches(const KernelMemory& memory, const Layouts& layouts, const SlubSymbols& symbols);
 
 // What a cache's number in the snapshot (Shape::owner) is: the target's business.
 class OwnerOf {

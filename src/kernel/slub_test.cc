@@ -31,6 +31,9 @@ class SlubTest : public testing::TestWithParam<FakeVersion> {
 };
 INSTANTIATE_TEST_SUITE_P(Versions, SlubTest, testing::ValuesIn(kVersions), version_name);
 
+class CpuSlabTest : public SlubTest {};
+INSTANTIATE_TEST_SUITE_P(Versions, CpuSlabTest, testing::ValuesIn(kCpuSlabVersions), version_name);
+
 constexpr Verdict F = Verdict::Free, H = Verdict::Held, L = Verdict::Leaked;
 using Verdicts = std::vector<Verdict>;
 
@@ -41,7 +44,7 @@ TEST_P(SlubTest, LiveObjectsAreBlocks_FreeOnesAreNot) {
   EXPECT_EQ(verdicts(), (Verdicts{L, F, L, F}));
 }
 
-TEST_P(SlubTest, ObjectsOnACpusFreelistAreFree_TheOthersOnItsSlabAreNot) {
+TEST_P(CpuSlabTest, ObjectsOnACpusFreelistAreFree_TheOthersOnItsSlabAreNot) {
   kernel_.make_cpu_slab(object_[0], 1);
   EXPECT_EQ(verdicts(), (Verdicts{L, L, L, L}));
   kernel_.free_on_cpu(object_[2]);
@@ -57,7 +60,7 @@ TEST_P(SlubTest, AFullSlabIsAllLive) {
   EXPECT_EQ(scan.cache("fruit").live, 4096U / 208);
 }
 
-TEST_P(SlubTest, AFullCpuSlabIsAllLive) {
+TEST_P(CpuSlabTest, AFullCpuSlabIsAllLive) {
   kernel_.make_cpu_slab(object_[0], 0);
   while (!kernel_.slab_of(object_[0]).cpu_free.empty()) take();
   EXPECT_EQ(verdicts(), (Verdicts{L, L, L, L}));
@@ -144,7 +147,7 @@ TEST_P(SlubTest, OfADamagedFreelistNothingIsReported_AndItIsCounted) {
   }
 }
 
-TEST_P(SlubTest, ADamagedCpuFreelistMakesItsSlabUnstable) {
+TEST_P(CpuSlabTest, ADamagedCpuFreelistMakesItsSlabUnstable) {
   kernel_.make_cpu_slab(object_[0], 0);
   kernel_.put(kernel_.cpu_state(cache_, 0), "kmem_cache_cpu", "freelist", object_[0] + 8);
   FakeScan scan = kernel_.scan();
@@ -189,7 +192,7 @@ TEST_P(SlubTest, ASlabThatChangesWhileItIsReadIsReadAgain) {
   EXPECT_EQ(scan.look->slub.unstable_slabs, 0U);
 }
 
-TEST_P(SlubTest, ACpuThatTakesAnObjectMeanwhileIsSeen) {
+TEST_P(CpuSlabTest, ACpuThatTakesAnObjectMeanwhileIsSeen) {
   kernel_.make_cpu_slab(object_[0], 1);
   Addr taken{};
   kernel_.ram().watch(contents(), [&](u64 n) {
@@ -200,7 +203,7 @@ TEST_P(SlubTest, ACpuThatTakesAnObjectMeanwhileIsSeen) {
   EXPECT_EQ(scan.look->slub.reread_slabs, 1U);
 }
 
-TEST_P(SlubTest, ACpuThatGivesItsSlabUpMeanwhileIsSeen) {
+TEST_P(CpuSlabTest, ACpuThatGivesItsSlabUpMeanwhileIsSeen) {
   kernel_.make_cpu_slab(object_[0], 1);
   kernel_.ram().watch(contents(), [&](u64 n) {
     if (n != 1) return;
@@ -273,7 +276,7 @@ TEST_P(SlubTest, ObjectsOfAnUntrackedCacheAreNeitherReportedNorScanned) {
   }
 }
 
-TEST_P(SlubTest, CountsWhatTheKernelCounts) {
+TEST_P(CpuSlabTest, CountsWhatTheKernelCounts) {
   kernel_.make_cpu_slab(object_[0], 1);
   FakeScan scan = kernel_.scan();
   const Cache& cache = scan.cache("fruit");
@@ -283,7 +286,7 @@ TEST_P(SlubTest, CountsWhatTheKernelCounts) {
   EXPECT_EQ(cache.held_free, 4096U / 208 - 4) << "the kernel takes what a CPU holds for active";
 }
 
-TEST_P(SlubTest, SlabsOnACpusPartialListAreHeldByIt) {
+TEST_P(CpuSlabTest, SlabsOnACpusPartialListAreHeldByIt) {
   Addr second{};
   for (int i = 0; i < 20; ++i) second = take();  // a second slab
   ASSERT_NE(kernel_.slab_descriptor(second), descriptor().start);
@@ -295,7 +298,7 @@ TEST_P(SlubTest, SlabsOnACpusPartialListAreHeldByIt) {
   EXPECT_EQ(scan.cache("fruit").held_free, 2 * (4096 / 208) - 23U);
 }
 
-TEST_P(SlubTest, APartialListThatRunsInACircleEnds) {
+TEST_P(CpuSlabTest, APartialListThatRunsInACircleEnds) {
   kernel_.put(kernel_.cpu_state(cache_, 0), "kmem_cache_cpu", "partial", descriptor().start);
   kernel_.put(descriptor().start, "slab", "next", descriptor().start);
   EXPECT_EQ(verdicts(), (Verdicts{L, L, L, L}));
@@ -318,7 +321,7 @@ TEST_P(SlubTest, ObjectsOfDifferentCachesHaveDifferentOwners_TheSameInEveryLook)
   EXPECT_EQ(kernel_.owners()[first.owner(object_[0])].name, "fruit");
 }
 
-TEST_P(SlubTest, ThePerCpuStateOfACacheKeepsNothingAlive_AnotherPerCpuAreaDoes) {
+TEST_P(CpuSlabTest, ThePerCpuStateOfACacheKeepsNothingAlive_AnotherPerCpuAreaDoes) {
   Addr target = kernel_.kmalloc(64);
   Addr state = kernel_.cpu_state(cache_, 1);
   kernel_.put(state, "kmem_cache_cpu", "freelist", target);  // stale: the CPU has no slab

@@ -95,7 +95,8 @@ class Reader {
     task.pid = load_unchecked<u32>(bytes_.data() + layout_.pid);
     const char* name = reinterpret_cast<const char*>(bytes_.data() + layout_.comm);
     task.name.assign(name, ::strnlen(name, kNameBytes));
-    task.is_running = load_unchecked<u32>(bytes_.data() + layout_.on_cpu) != 0;
+    const std::byte* on_cpu = bytes_.data() + layout_.on_cpu.offset_bytes;
+    task.is_running = layout_.on_cpu.size_bytes == 1 ? *on_cpu != std::byte{0} : load_unchecked<u32>(on_cpu) != 0;
     task.is_kernel_thread = word(layout_.mm) == 0;
     task.is_ours = is_ours(Addr{word(layout_.mm)});
     if (task.is_ours && !our_files_) our_files_ = Addr{word(layout_.files)};

@@ -30,6 +30,10 @@ class TasksTest : public testing::TestWithParam<FakeVersion> {
   Verdict in_task(Addr task, std::string_view member, u64 offset = 0) {
     return with_pointer_at(kernel_.member(task, "task_struct", member) + offset);
   }
+  Addr registers_of(Addr task) const {
+    if (!GetParam().fpu_follows) return kernel_.member(task, "task_struct", "thread.fpu.__fpstate");
+    return kernel_.member(task + kernel_.types().size("task_struct"), "fpu", "__fpstate");
+  }
   void put(Addr task, std::string_view member, u64 value) { kernel_.put(task, "task_struct", member, value); }
   Tasks read() {
     std::array<u64, 2> offsets{kernel_.cpu_offset(0), kernel_.cpu_offset(1)};
@@ -67,6 +71,13 @@ TEST_P(TasksTest, ATaskTellsItsStackAndItsState) {
   EXPECT_EQ(found->saved_sp, kernel_.stack_of(task_) + kHalf);
   EXPECT_TRUE(found->is_running);
   EXPECT_FALSE(found->is_ours);
+}
+
+TEST_P(TasksTest, WhatStandsBesideTheStateOfATaskIsNotTakenForIt) {
+  Addr beside = kernel_.member(task_, "task_struct", "on_cpu") + kernel_.types().member("task_struct", "on_cpu").size_bytes;
+  kernel_.put_word(beside, ~u64{0});
+  Tasks tasks = read();
+  EXPECT_FALSE(std::ranges::find(tasks.tasks, task_, &Task::task)->is_running);
 }
 
 TEST_P(TasksTest, OnlyATaskWithOurStacksStartIsOurs) {
@@ -214,9 +225,9 @@ TEST_P(TasksTest, TheFramesBelowAKernelThreadsFunctionDoNotCount_OfAProcessTheyD
 
 TEST_P(TasksTest, UserSpacesRegistersDoNotCount_WhatStandsBeforeThemDoes) {
   u32 fpu = kernel_.types().member("fpu", "__fpstate").size_bytes;
-  EXPECT_EQ(in_task(task_, "thread.fpu.__fpstate"), L);
-  EXPECT_EQ(in_task(task_, "thread.fpu.__fpstate", fpu - 8), L);
-  EXPECT_EQ(in_task(task_, "thread.fpu.__fpstate", u64{0} - 8), H);
+  EXPECT_EQ(with_pointer_at(registers_of(task_)), L);
+  EXPECT_EQ(with_pointer_at(registers_of(task_) + (fpu - 8)), L);
+  EXPECT_EQ(with_pointer_at(registers_of(task_) - 8), H);
   EXPECT_EQ(in_task(task_, "comm"), H);
 }
 
@@ -236,7 +247,7 @@ TEST_P(TasksTest, ATaskThatIsNoTaskAnyMoreIsFilteredLikeOne_ItIsInTheirCache) {
   Addr link = kernel_.member(task_, "task_struct", "tasks");
   kernel_.link(kernel_.member(kernel_.init_task(), "task_struct", "tasks"), std::array{link});
   kernel_.add_root_to(dying);
-  EXPECT_EQ(in_task(dying, "thread.fpu.__fpstate"), L);
+  EXPECT_EQ(with_pointer_at(registers_of(dying)), L);
   EXPECT_EQ(in_task(dying, "comm"), H);
 }
 

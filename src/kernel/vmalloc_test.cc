@@ -181,6 +181,23 @@ TEST_P(VmallocTest, AnAreaThatWasFreedIsNoBlock) {
   EXPECT_EQ(kernel_.verdict(area_.start), N);
 }
 
+TEST_P(VmallocTest, AnAreaThatIsFreedLazilyLeadsToTheNext_OneInUseDoesNotByItsVmStruct) {
+  FakeArea one = kernel_.add_area(2), two = kernel_.add_area(2);
+  Addr first = one.area, second = two.area, link = kernel_.member(first, "vmap_area", "vm");
+  u64 vm = kernel_.word(link);
+  kernel_.add_root_to(first);  // the list of areas to be freed
+  EXPECT_EQ(kernel_.verdict(second), H) << "on the list of areas in use";
+  for (const FakeArea& area : {one, two}) kernel_.remove_area(area);
+  kernel_.put_word(kernel_.member(second, "vmap_area", "vm"), 0);
+  for (Addr area : {first, second}) kernel_.put_word(kernel_.member(area, "vmap_area", "list"), 0xdead'0000'0000'0100);
+  kernel_.put_word(link, 0);
+  EXPECT_EQ(kernel_.verdict(second), L);
+  kernel_.point(link, kernel_.member(second, "vmap_area", "vm"));
+  EXPECT_EQ(kernel_.verdict(second), H);
+  kernel_.put_word(link, vm);
+  EXPECT_EQ(kernel_.verdict(second), L);
+}
+
 TEST(VmallocNodes, AnAbsurdNumberOfListsIsAnError) {
   FakeKernel kernel(kLike6_12);
   for (u32 count : {0U, 5000U}) {

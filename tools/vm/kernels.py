@@ -1,26 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stock Debian kernels and their headers, unpacked into the cache.
 
-Packages come by `apt-get download` and `dpkg -x`; nothing is installed. An entry is made in a temporary directory
-beside its place and renamed when complete, so an interrupted download leaves no half entry behind.
+Packages come through packages.py; nothing is installed. An entry is made in a temporary directory beside its place and
+renamed when complete, so an interrupted download leaves no half entry behind. What is in the cache stays: the network
+is asked only for what is missing.
 """
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
+import packages
 from common import Failure, cache_dir, lock, require_program, run, say
 
-# alias -> the names of the image packages it may stand for; the highest version wins
-ALIASES = {
-    "6.1-cloud": r"linux-image-6\.1\.[0-9][^-]*(-[0-9]+)?-cloud-amd64",
-    "6.1": r"linux-image-6\.1\.[0-9][^-]*(-[0-9]+)?-amd64",
-    "6.12-cloud": r"linux-image-6\.12\.[0-9][^-]*(-[0-9]+)?-cloud-amd64",
-    "6.12": r"linux-image-6\.12\.[0-9][^-]*(-[0-9]+)?-amd64",
+# First numbers of a kernel's version -> the suites that have it beside the machine's own apt sources, the best first.
+SUITES = {
+    "5.10": ("bullseye-security", "bullseye"),
+    "6.1": (),
+    "6.12": (),
+    "6.18": ("trixie-backports",),
+    "7.0": ("trixie-backports",),
+    "7": ("trixie-backports", "forky"),
 }
+# alias -> the image packages it may stand for; the highest version wins
+ALIASES = {f"{version}{flavour}": rf"linux-image-{re.escape(version)}\.[0-9][^-]*(-[0-9]+)?{flavour}-amd64"
+           for version in SUITES for flavour in ("-cloud", "")}
 
 
 class Kernel:
@@ -30,8 +36,10 @@ class Kernel:
         self.package = package
         self.release = package.removeprefix("linux-image-")
         self.root = root
-        self.image = root / "boot" / f"vmlinuz-{self.release}"
         self.modules = next((d for d in (root / "lib/modules", root / "usr/lib/modules") if d.is_dir()), None)
+        # Since 7.2 the image lies beside its modules.
+        places = (root / "boot" / f"vmlinuz-{self.release}", root / "usr/lib/modules" / self.release / "vmlinuz")
+        self.image = next((place for place in places if place.is_file()), places[0])
 
     def module_files(self, name):
         """The files to load, in order, for the kernel's own module `name`; none if it is built in."""
@@ -49,21 +57,55 @@ class Kernel:
 def resolve(name):
     """The image package meant by an alias or a package name."""
     if name in ALIASES:
-        return newest_package(name, ALIASES[name])
+        return newest_package(name)
     if re.fullmatch(r"linux-image-[0-9][a-z0-9.+-]*", name):
         return name
     raise Failure(f"unknown kernel '{name}'; give one of {', '.join(ALIASES)}, or a linux-image-… package")
 
 
-def newest_package(alias, pattern):
-    known = run(["apt-cache", "search", "--names-only", f"^{pattern}$"], "cannot ask apt for kernels")
-    names = [line.split(" ")[0] for line in known.splitlines()]
-    names += [entry.name for entry in cache_dir("kernels").iterdir()]
-    names = [name for name in names if re.fullmatch(pattern, name)]
+def newest_package(alias):
+    pattern = ALIASES[alias]
+    names = [entry.name for entry in cache_dir("kernels").iterdir() if re.fullmatch(pattern, entry.name)]
+    suites = suites_of(alias)
+    if not names or not suites:
+        names += packages.Machine().names(pattern)
+    failures = []
+    for suite in suites if not names else ():
+        try:
+            names += packages.Suite(suite).names(pattern)
+        except Failure as failure:
+            failures.append(str(failure))
+        if names:
+            break
     if not names:
-        raise Failure(f"no package for kernel '{alias}' is known; run 'apt-get update', "
-                      "and for 6.12 have bookworm-backports among the apt sources")
+        why = "; ".join(failures) or (f"{', '.join(suites) or 'apt'} has none; run 'apt-get update', and for 6.12 have "
+                                      "bookworm-backports or bookworm-security among the apt sources")
+        raise Failure(f"no package for kernel '{alias}' is known: {why}")
     return max(names, key=version_key)
+
+
+def suites_of(alias):
+    return SUITES[alias.removesuffix("-cloud")]
+
+
+def source_of(image, package):
+    """Where to get `package` from, which belongs to the kernel of the package `image`; None if nobody has it."""
+    aliases = [alias for alias, pattern in ALIASES.items() if re.fullmatch(pattern, image)]
+    suites = dict.fromkeys(suite for alias in aliases for suite in suites_of(alias))
+    machine = packages.Machine()
+    if machine.knows(package):
+        return machine
+    failures = []
+    for suite in suites:
+        try:
+            source = packages.Suite(suite)
+            if source.knows(package):
+                return source
+        except Failure as failure:
+            failures.append(str(failure))
+    if failures:
+        raise Failure("; ".join(failures))
+    return None
 
 
 def version_key(name):
@@ -74,10 +116,19 @@ def version_key(name):
 def fetch_kernel(name):
     """The Kernel for an alias or package name, downloaded if it is not in the cache yet."""
     package = resolve(name)
-    root = cached("kernels", package, lambda unpacked: finish_kernel(unpacked, package), [package])
-    kernel = Kernel(package, root)
+
+    def fill(directory, unpacked):
+        source = source_of(package, package)
+        if source is None:
+            raise Failure(f"no apt source has {package} (run 'apt-get update'?)")
+        # Since 7.2 the package of an image is empty and needs those with the parts.
+        parts = source.depends(package, "linux-(?:base|binary|modules)-")
+        source.download([package, *parts], directory, unpacked)
+        finish_kernel(unpacked, package)
+
+    kernel = Kernel(package, cached("kernels", package, fill))
     if not kernel.image.is_file():
-        raise Failure(f"{package} holds no boot/{kernel.image.name}; is it a metapackage? Remove {root} "
+        raise Failure(f"{package} holds no boot/{kernel.image.name}; is it a metapackage? Remove {kernel.root} "
                       "and name the package it depends on")
     return kernel
 
@@ -91,26 +142,27 @@ def finish_kernel(unpacked, package):
 
 def fetch_headers(name):
     """The directory to build modules against, for a kernel alias or package name."""
-    release = resolve(name).removeprefix("linux-image-")
-    package = f"linux-headers-{release}"
+    image = resolve(name)
+    package = image.replace("linux-image-", "linux-headers-", 1)
     place = cache_dir("headers") / package
-    if not place.is_dir():
-        cached("headers", package, lambda unpacked: relocate(unpacked, place), [package, *header_packages(package)])
+
+    def fill(directory, unpacked):
+        source = source_of(image, package)
+        if source is None:
+            raise Failure(f"no apt source has {package}: that kernel can be booted, but no module built for it")
+        source.download([package, *source.depends(package, "linux-(?:headers|kbuild)-")], directory, unpacked)
+        relocate(unpacked, place)
+        wrap_tools(source, directory, unpacked, place)
+
+    cached("headers", package, fill)
     return place / "usr/src" / package
-
-
-def header_packages(package):
-    """The packages with parts of the header tree; not the compiler, the image, or libraries."""
-    depends = run(["apt-cache", "depends", "--important", package],
-                  f"cannot find {package} (run 'apt-get update'?)")
-    return sorted(set(re.findall(r"Depends: (linux-(?:headers|kbuild)-\S+)", depends)))
 
 
 def relocate(unpacked, place):
     """Debian's headers name /usr/src and /lib/modules; make these copies name where they will be."""
     for makefile in unpacked.glob("usr/src/linux-headers-*/Makefile"):
         text = makefile.read_text()
-        makefile.write_text(re.sub(r"(?m)^include /usr/src/", f"include {place}/usr/src/", text))
+        makefile.write_text(re.sub(r"(?m)^(include |KBUILD_OUTPUT=)/usr/src/", rf"\1{place}/usr/src/", text))
     for link in unpacked.rglob("*"):
         if link.is_symlink() and os.readlink(link).startswith("/usr/"):
             target = str(place) + os.readlink(link)
@@ -118,28 +170,38 @@ def relocate(unpacked, place):
             link.symlink_to(target)
 
 
-def cached(kind, entry, finish, packages):
-    """The directory <cache>/<kind>/<entry> with `packages` unpacked in it, prepared by finish(directory)."""
+def wrap_tools(source, directory, unpacked, place):
+    """Programs of a newer suite may need a newer C library than there is here: such run with their own suite's."""
+    tools = [file for file in unpacked.glob("usr/lib/linux-kbuild-*/**/*") if needs_other_library(file)]
+    if not tools:
+        return
+    base = packages.Suite(re.sub("-(?:backports|security)$", "", source.name))
+    base.download(["libc6"], directory, unpacked / "libc")
+    loader = place / next((unpacked / "libc").rglob("ld-linux-x86-64.so.2")).relative_to(unpacked)
+    for tool in tools:
+        program = tool.rename(tool.with_name(f"{tool.name}.elf")).relative_to(unpacked)
+        tool.write_text(f'#!/bin/sh\nexec "{loader}" --library-path "{loader.parent}" "{place / program}" "$@"\n')
+        tool.chmod(0o755)
+
+
+def needs_other_library(file):
+    if file.is_symlink() or not file.is_file() or file.open("rb").read(4) != b"\x7fELF":
+        return False
+    listing = subprocess.run(["ldd", file], capture_output=True, text=True)
+    return "GLIBC" in listing.stdout + listing.stderr and "not found" in listing.stdout + listing.stderr
+
+
+def cached(kind, entry, fill):
+    """The directory <cache>/<kind>/<entry>, made by fill(a directory for downloads, where to unpack) when missing."""
     place = cache_dir(kind) / entry
     if place.is_dir():
         return place
     with lock(cache_dir() / f"{kind}.lock", "another download"):
         if place.is_dir():
             return place
-        say(f"fetching {', '.join(packages)}")
+        say(f"fetching {entry}")
         with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as temporary:
             unpacked = Path(temporary) / "root"
-            download(packages, Path(temporary), unpacked)
-            finish(unpacked)
+            fill(Path(temporary), unpacked)
             unpacked.rename(place)
     return place
-
-
-def download(packages, directory, unpacked):
-    # Root's apt-get hands downloads to the user _apt, who may not write into our directory: say so and it does not try.
-    run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *packages],
-        f"cannot download {' '.join(packages)} (run 'apt-get update'?)", cwd=directory)
-    for archive in sorted(directory.glob("*.deb")):
-        run(["dpkg", "-x", archive, unpacked], f"cannot unpack {archive.name}")
-        archive.unlink()
-    shutil.rmtree(unpacked / "usr/share/doc", ignore_errors=True)
