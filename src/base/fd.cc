@@ -2,6 +2,7 @@
 #include "base/fd.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -28,8 +29,13 @@ Result<Fd> open_file(const std::string& path, int flags) {
 Result<std::string> read_file(const std::string& path) {
   Fd fd = TRY(open_file(path, O_RDONLY));
   std::string text;
+  constexpr std::size_t kStep = 1 << 16;
+  // A hint, where the file has a size at all: a text of megabytes is not copied again and again as it grows.
+  constexpr off_t kMostReserved = 64 << 20;
+  struct stat status;
+  if (::fstat(fd.value(), &status) == 0 && status.st_size > 0 && status.st_size <= kMostReserved)
+    text.reserve(static_cast<std::size_t>(status.st_size) + kStep);
   for (;;) {
-    constexpr std::size_t kStep = 1 << 16;
     std::size_t used = text.size();
     text.resize(used + kStep);
     ssize_t got = ::read(fd.value(), text.data() + used, kStep);

@@ -48,10 +48,14 @@ Result<std::unique_ptr<Target>> Target::open(const OpenSource& open_source, cons
 
 Result<void> Target::read_facts() {
   std::string segments = TRY(source_->text(text::kSegments));
-  segments_ = TRY(parse_segments(segments));
+  auto parsed = parse_segments(segments);
+  if (!parsed) return std::move(parsed).error().in(paths_.kcore);
+  segments_ = std::move(*parsed);
   info_ = Vmcoreinfo::parse(TRY(source_->text(text::kVmcoreinfo)));
   std::string self = TRY(source_->text(text::kSelf));
-  self_ = TRY(parse_self(self));
+  auto process = parse_self(self);
+  if (!process) return std::move(process).error().in(paths_.kcore);
+  self_ = std::move(*process);
   return {};
 }
 

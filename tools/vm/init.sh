@@ -42,6 +42,6 @@ status=$?
 # Closing a serial line waits until it is sent. A process that the command left behind may hold a pipe open: do not
 # wait for it for ever.
 exec 8>&- 9>&-
-{ sleep 2; kill $out $err; } 2>/dev/null &
+{ sleep 10; kill $out $err; } 2>/dev/null &
 wait $out $err
 end exit "$status"
