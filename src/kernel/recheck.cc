@@ -75,8 +75,10 @@ Result<void> Recheck::look() {
   for (BlockRef block : snapshot.root_blocks) snapshot.live.clear(block.slot);
   std::size_t next = 0;
   for (const Watched& watched : slabs_) {
+    auto page = std::ranges::lower_bound(map.slabs, watched.frame, {}, &SlabPage::frame);
+    u64 slab_bytes = page != map.slabs.end() && page->frame == watched.frame ? kPageBytes << page->order : 0;
     Addr start = kernel_.memory.space().linear(watched.frame * kPageBytes);
-    bool is_slab = next < snapshot.spans.size() && snapshot.spans[next].start - start < kPageBytes;
+    bool is_slab = next < snapshot.spans.size() && snapshot.spans[next].start - start < slab_bytes;
     const Span* span = is_slab ? &snapshot.spans[next++] : nullptr;
     if (span != nullptr && span->has(span_flag::kRoot)) continue;  // it did not hold still
     for (std::size_t i = watched.first; i < watched.end; ++i) {

@@ -47,6 +47,22 @@ TEST_P(RecheckTest, AnObjectThatIsFreeInOneLookWasFreed_AlsoWhenItIsInUseAgain) 
   }
 }
 
+// With slub_debug the red zone before an object is as long as the object is aligned.
+TEST_P(RecheckTest, ASlabWhosePadIsAPageLongIsLookedAt_AndThoseBehindIt) {
+  u32 padded =
+      kernel_.add_cache({.name = "padded", .object_bytes = 4096, .size_bytes = 8192, .left_pad_bytes = 4096, .order = 3});
+  Addr first = kernel_.allocate(padded), second = kernel_.allocate(padded), behind = kernel_.allocate(small_);
+  ASSERT_LT(first, behind);
+  Recheck recheck = recheck_of({first, second, behind});
+  look(recheck);
+  for (Addr object : {first, second, behind}) EXPECT_FALSE(recheck.was_freed(object));
+  kernel_.free(second);
+  look(recheck);
+  EXPECT_FALSE(recheck.was_freed(first));
+  EXPECT_TRUE(recheck.was_freed(second));
+  EXPECT_FALSE(recheck.was_freed(behind));
+}
+
 TEST_P(RecheckTest, AnObjectOnACpusFreelistIsFree) {
   if (!GetParam().has_cpu_slab) return;
   Addr stays = kernel_.allocate(small_), goes = kernel_.allocate(small_);
