@@ -24,8 +24,9 @@ Result<Account> look(const AccountCommand& command, Session& session) {
   TRY(session.check(command.output));
   auto started = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   auto target = TRY(session.open_kernel());
-  Account account =
-      TRY(kernel::take_account(target->kernel(), target->owners(), target->symbols(), session.look_hooks()));
+  kernel::LookHooks hooks = session.look_hooks();
+  Account account = TRY(kernel::take_account(target->kernel(), target->owners(), target->symbols(),
+                                             {.keep_going = hooks.keep_going, .progress = hooks.progress}));
   account.target = "kernel " + target->release();
   account.version = ORPHAN_VERSION;
   account.started_unix_s = started;

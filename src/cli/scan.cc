@@ -2,6 +2,8 @@
 // `orphan scan`: open the target, scan it, write the report.
 #include "cli/scan.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/fd.h"
@@ -81,8 +83,7 @@ struct Run {
                                 .max_objects = command.max_objects,
                                 .suppressions = std::move(suppressions),
                                 .version = ORPHAN_VERSION};
-    kernel::ScanHooks hooks{
-        .keep_going = go_on, .wait = {}, .progress = [this](const std::string& what) { session.step(what); }};
+    kernel::ScanHooks hooks{.keep_going = go_on, .wait = {}, .progress = [this](const std::string& what) { session.step(what); }};
     if (!recording) hooks.wait = wait_seconds;
     auto report = kernel::scan(*target, options, hooks);
     if (recording && !recording->status()) return recording->status().error();
@@ -111,8 +112,9 @@ Result<Report> look(const ScanCommand& command, Session& session) {
 // NotMapped comes without a text: in a recording it means that something was not recorded.
 Error with_reason(const Error& error, const ScanCommand& command) {
   if (!error.text().empty() || !command.target.starts_with(kCorePrefix)) return error;
-  return {error.code(), command.target.substr(kCorePrefix.size()) +
-                            ": this orphan reads other parts of the kernel than were recorded: use an orphan like the one that made it"};
+  return {error.code(),
+          command.target.substr(kCorePrefix.size()) +
+              ": this orphan reads other parts of the kernel than were recorded: use an orphan like the one that made it"};
 }
 
 }  // namespace

@@ -113,13 +113,15 @@ TEST_P(AccountTest, EachKindOfPageHasItsRow) {
       {"kernel.page_tables", 1, [&](u64 f) { kernel_.set_type(f, "PGTY_table", 0x200); }},
       {"kernel.guard", 1, [&](u64 f) { kernel_.set_type(f, "PGTY_guard", 0x400); }},
       {"kernel.balloon", 1, [&](u64 f) { kernel_.set_type(f, "PGTY_offline", 0x100); }},
-      {"kernel.page_pool", 1, [&](u64 f) { put(f, "pp_magic", 0xdead'0000'0000'0040); }},
-      {"kernel.page_pool", 8, [&](u64 f) { compound(f, 3), put(f, "pp_magic", 0xdead'0000'0000'0042); }},
       {"unaccounted.compound", 8, [&](u64 f) { compound(f, 3); }},
       {kmalloc, 8, [&](u64 f) {
          compound(f, 3);
          if (GetParam().has_kmalloc) kernel_.set_type(f, "PGTY_large_kmalloc", 0), put(f, "_refcount", 0);
        }}};
+  if (kernel_.layouts().page.page_pool_magic) {  // since 5.14
+    cases.push_back({"kernel.page_pool", 1, [&](u64 f) { put(f, "pp_magic", 0xdead'0000'0000'0040); }});
+    cases.push_back({"kernel.page_pool", 8, [&](u64 f) { compound(f, 3), put(f, "pp_magic", 0xdead'0000'0000'0042); }});
+  }
   if (GetParam().is_typed) cases.push_back({"kernel.zsmalloc", 1, [&](u64 f) { kernel_.set_type(f, "PGTY_zsmalloc", 0); }});
   for (const Case& c : cases) {
     u64 frame = kernel_.add_plain_pages(16);

@@ -9,7 +9,7 @@
 namespace orphan::kernel {
 namespace {
 
-constexpr std::array<RuleText, 19> kRules{{
+constexpr std::array<RuleText, 20> kRules{{
     {Rule::VmapAreaBounds, "struct vmap_area: va_start, va_end and vm",
      "the allocator's own record of every area; free and lazily freed neighbours end where a used one begins"},
     {Rule::VmStructAddr, "struct vm_struct: next and addr",
@@ -33,6 +33,9 @@ constexpr std::array<RuleText, 19> kRules{{
      "it was freed with its pointers to data, which may be in use again, and leaked"},
     {Rule::NapiStaleSlots, "napi_alloc_cache.skb_cache beyond skb_count",
      "the slots keep pointing to skb heads that were handed out, also to leaked ones"},
+    {Rule::FpregsOwner, "fpu_fpregs_owner_ctx",
+     "the task whose floating point state a CPU had last; one that moved on to another CPU and ended there is not forgotten "
+     "here"},
     {Rule::IrqStack, "irq_stack_backing_store", "a stack that nothing runs on while we read: dead frames"},
     {Rule::ExceptionStacks, "exception_stacks", "stacks that nothing runs on while we read: dead frames"},
     {Rule::EntryStack, "entry_stack_storage",
@@ -172,6 +175,7 @@ std::vector<Range> static_percpu_exceptions(const KernelMemory& memory, const La
   if (globals.entry_stack_storage && layouts.entry_stack_bytes) {
     ranges.push_back({*globals.entry_stack_storage, *layouts.entry_stack_bytes});
   }
+  if (globals.fpregs_owner) ranges.push_back({*globals.fpregs_owner, 8});
   if (globals.napi_alloc_cache && layouts.napi_cache) {
     const NapiCacheLayout& napi = *layouts.napi_cache;
     u64 room = napi_slots(napi);

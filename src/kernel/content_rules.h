@@ -24,6 +24,7 @@ enum class Rule : u8 {
   CpuSlab,
   NapiFreeSkbs,
   NapiStaleSlots,  // static per-CPU memory
+  FpregsOwner,
   IrqStack,
   ExceptionStacks,
   EntryStack,

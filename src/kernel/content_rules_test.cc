@@ -45,6 +45,15 @@ TEST_P(ContentRulesTest, SlotsOfTheSkbCacheCountBelowItsCount_StaleOnesDoNot) {
   }
 }
 
+TEST_P(ContentRulesTest, TheLastOwnerOfACpusFloatingPointRegistersDoesNotCount) {
+  Addr variable = kernel_.percpu_variable(0x4000);
+  Addr copy = variable + kernel_.cpu_offset(1);
+  EXPECT_EQ(with_pointer_at(copy), H);
+  kernel_.globals.fpregs_owner = variable;
+  EXPECT_EQ(with_pointer_at(copy), L);
+  EXPECT_EQ(with_pointer_at(copy + 8), H);
+}
+
 TEST_P(ContentRulesTest, AnSkbThatIsKeptForReuseIsHeldAndHoldsNothing_OneElsewhereDoes) {
   Addr skb = kernel_.kmalloc(256), other = kernel_.kmalloc(256);
   kernel_.add_root_to(other);

@@ -57,6 +57,7 @@ std::vector<Entry> table(Globals& g) {
       want("entry_stack_storage", "entry_stack_page", g.entry_stack_storage),
       want("cached_stacks", "vm_struct", g.cached_stacks),
       want("krc", "kfree_rcu_cpu", g.krc),
+      want("fpu_fpregs_owner_ctx", "fpu", g.fpregs_owner),
       want("ext4_lazyinit_task", "task_struct", g.ext4_lazyinit_task),
       want("_end", "", g.image_end),
       want("node_data", "pglist_data", g.nodes),

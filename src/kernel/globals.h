@@ -26,6 +26,7 @@ struct Globals {
   // Per-CPU variables (cookies) and tables of the rules for words that own nothing.
   std::optional<Addr> napi_alloc_cache, irq_stack_backing_store, exception_stacks, entry_stack_storage, cached_stacks, krc;
   std::optional<Addr> sysctl_table_root;
+  std::optional<Addr> fpregs_owner;        // per-CPU
   std::optional<Addr> ext4_lazyinit_task;  // where ext4 is part of the image
   std::optional<Addr> image_end;
   // Where the zones hang: a table of nodes and its size, or the one node there is.
