@@ -104,7 +104,8 @@ TEST(LeakGraph, AgreesWithTheDefinitionOnRandomGraphs) {
     for (u32 block = 0; block < blocks; ++block) {
       EXPECT_TRUE(reached({graph.head[block]}, ~0U).contains(block)) << seed;
       bool is_in_cycle = false;
-      for (GraphEdge edge : edges) is_in_cycle |= edge.from == block && edge.to != block && reached({edge.to}, ~0U).contains(block);
+      for (GraphEdge edge : edges)
+        is_in_cycle |= edge.from == block && edge.to != block && reached({edge.to}, ~0U).contains(block);
       if (is_in_cycle) continue;
       EXPECT_EQ(graph.retained_count[block], blocks - reached(heads, block).size()) << seed;
     }
@@ -118,9 +119,9 @@ TEST(LeakGraph, IsReadFromTheContentsOfTheBlocksAlone) {
   u64 area = heap.add_block(kVmalloc, 4096);
   heap.point(kVmalloc + 4088, kLinear + 64 + 8);  // the area -> 1 -> 2
   heap.point(kLinear + 64, kLinear + 128);
-  heap.point(kLinear, kLinear + 64);    // from 0, which is none of them
-  heap.point(kLinear + 72, kLinear);    // and to it
-  heap.add_root_to(kLinear + 64);       // roots are not asked
+  heap.point(kLinear, kLinear + 64);  // from 0, which is none of them
+  heap.point(kLinear + 72, kLinear);  // and to it
+  heap.add_root_to(kLinear + 64);     // roots are not asked
   const u64 slots[] = {first + 1, first + 2, area};
   auto graph = find_leak_graph(heap.snapshot, heap.index(), heap.memory, slots, {});
   ASSERT_TRUE(graph);
