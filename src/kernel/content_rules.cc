@@ -100,9 +100,9 @@ void BlockRules::non_owning(const Span& span, Addr object, Bytes contents, std::
       u64 end = load_unchecked<u64>(contents.data() + v.va_end);
       if (start < end && is_mapped_page(start) && is_mapped_page(end - kPageBytes)) {
         skip.push_back({v.va_start, 16});
-        // An area that is freed lazily has the link of a list there (up to 5.11).
+        // An area that is freed lazily keeps its vm_struct's address there; or the link of a list (up to 5.11).
         Addr vm{load_unchecked<u64>(contents.data() + v.area_vm)};
-        if (std::ranges::binary_search(vm_structs_, vm)) skip.push_back({v.area_vm, 8});
+        if (!v.has_purge_list || std::ranges::binary_search(vm_structs_, vm)) skip.push_back({v.area_vm, 8});
         return;
       }
     }

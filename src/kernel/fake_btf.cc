@@ -230,6 +230,12 @@ hidden slab 64
   u32 objects 40:16:15
   u32 frozen 40:31:1
   u64 memcg_data 56
+struct vmap_area 64
+  u64 va_start 0
+  u64 va_end 8
+  list_head list 40
+  ptr vm 56
+  ptr purge_list 56
 struct kmem_cache_cpu 40
   ptr freelist 0
   u64 tid 8

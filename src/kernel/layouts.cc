@@ -202,6 +202,7 @@ VmallocLayout vmalloc_layout(Resolver& r) {
   v.va_end = r.at("vmap_area", "va_end");
   v.area_list = r.at("vmap_area", "list");
   v.area_vm = r.at("vmap_area", "vm");
+  v.has_purge_list = r.btf().member("vmap_area", "purge_list").has_value();
   v.area_bytes = r.size("vmap_area");
   v.vm_addr = r.at("vm_struct", "addr");
   v.vm_size = r.at("vm_struct", "size");

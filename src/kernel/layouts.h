@@ -70,6 +70,7 @@ struct SheafLayout {
 
 struct VmallocLayout {
   Offset va_start, va_end, area_list, area_vm;
+  bool has_purge_list;  // up to 5.11: in place of `vm`, while an area waits for being freed
   u32 area_bytes;
   Offset vm_addr, vm_size, vm_flags, vm_pages, vm_nr_pages, vm_caller;
   u32 vm_bytes;

@@ -7,6 +7,7 @@
 #include <map>
 #include <unordered_set>
 
+#include "kernel/cpu_free_pages.h"
 #include "kernel/rcu_pages.h"
 
 namespace orphan::kernel {
@@ -33,6 +34,7 @@ class Builder {
     look_->pages = TRY(read_page_map(memory_, kernel_.layouts.page, kernel_.layouts.slab, hooks_.keep_going, noted));
     step("reading the slabs");
     look_->percpu = TRY(read_percpu(memory_, kernel_.layouts.percpu, kernel_.globals.percpu));
+    add_tails_of_blocks();
     look_->slub = TRY(read_caches(memory_, kernel_.layouts, kernel_.globals.slub));
     add_slabs(memory_, kernel_.cache, kernel_.layouts, look_->pages, look_->percpu, look_->slub, owners_, snapshot_);
     if (hooks_.keep_going && !hooks_.keep_going()) return Error(ErrorCode::Interrupted, "reading the slabs");
@@ -58,6 +60,19 @@ class Builder {
  private:
   void step(std::string_view what) const {
     if (hooks_.progress) hooks_.progress(what);
+  }
+
+  void add_tails_of_blocks() {
+    const Globals& g = kernel_.globals;
+    if (kernel_.layouts.zone) {
+      ZoneSymbols zones{g.nodes, g.node_count, g.only_node};
+      for (CompoundPage free :
+           cpu_free_pages(memory_, kernel_.layouts.page, *kernel_.layouts.zone, zones, look_->percpu.offsets)) {
+        look_->pages.unused.clear_range(free.frame, u64{1} << free.order);
+      }
+    }
+    add_tails(look_->pages);
+    look_->pages.unused = FrameBits();
   }
 
   Result<void> read_lists() {

@@ -54,6 +54,40 @@ TEST_P(LookTest, WhereThePartOfConstantsThatInitWritesIsNotKnownAllOfThemCount) 
   EXPECT_EQ(kernel_.verdict(target), Verdict::Held);
 }
 
+// --- pages ---
+
+TEST_P(LookTest, LaterPagesOfABlockAreRoots_FreePagesAreNot) {
+  u64 frame = kernel_.add_plain_pages(8);
+  Addr target = kernel_.kmalloc(64);
+  auto set_count = [&](u64 page, u64 count) { kernel_.put(kernel_.descriptor(frame + page), "page", "_refcount", count); };
+  kernel_.point(kernel_.page(frame + 3) + 16, target);
+  EXPECT_EQ(kernel_.verdict(target), Verdict::Held) << "a page of its own";
+  for (u64 i = 1; i < 4; ++i) set_count(i, 0);
+  EXPECT_EQ(kernel_.verdict(target), Verdict::Held) << "of the block of four";
+  set_count(0, 0);
+  EXPECT_EQ(kernel_.verdict(target), Verdict::Leaked) << "nobody has the first page";
+  set_count(1, 1);
+  EXPECT_EQ(kernel_.verdict(target), Verdict::Leaked) << "no block of three begins there";
+}
+
+TEST_P(LookTest, PagesOnACpusListOfFreeOnesBelongToNoBlock) {
+  u64 frame = kernel_.add_plain_pages(2);
+  Addr target = kernel_.kmalloc(64);
+  kernel_.put(kernel_.descriptor(frame + 1), "page", "_refcount", 0);
+  kernel_.point(kernel_.page(frame + 1) + 16, target);
+  EXPECT_EQ(kernel_.verdict(target), Verdict::Held);
+  Addr node = kernel_.add_global(kernel_.types().size("pglist_data"));
+  Addr cookie = kernel_.add_percpu(kernel_.types().size("per_cpu_pages"));
+  kernel_.globals.only_node = node;
+  Addr zone = kernel_.member(node, "pglist_data", "node_zones");
+  kernel_.point(kernel_.member(zone, "zone", "per_cpu_pageset"), cookie);
+  Addr lists = cookie + kernel_.cpu_offset(0);
+  kernel_.put(lists, "per_cpu_pages", "count", 1);
+  std::array<Addr, 1> nodes{kernel_.member(kernel_.descriptor(frame + 1), "page", "lru")};
+  kernel_.link(kernel_.member(lists, "per_cpu_pages", "lists"), nodes);
+  EXPECT_EQ(kernel_.verdict(target), Verdict::Leaked);
+}
+
 TEST_P(LookTest, BootMemoryIsARoot) {
   Addr target = kernel_.kmalloc(64);
   Addr boot = kernel_.globals.percpu.chunk_lists;  // memory of before the page allocator

@@ -6,8 +6,7 @@
 namespace orphan::kernel {
 namespace {
 
-constexpr u64 kHugePages = 512;          // of 4 KiB in a transparent huge page that one entry of a page table maps
-constexpr u64 kMaxBlockPages = 1 << 10;  // the buddy allocator's largest block on x86-64
+constexpr u64 kHugePages = 512;  // of 4 KiB in a transparent huge page that one entry of a page table maps
 
 // The lowest bits of page->mapping (v4.8, bda807d44454).
 constexpr u64 kAnonymousBit = 1, kMovableBit = 2, kMappingBits = 3;
@@ -121,20 +120,11 @@ bool PageKinds::take(u64 frame, PageKind kind) {
   return true;
 }
 
-// The pages behind `head` that belong to its block: the largest that its alignment allows and that unused pages fill.
-u64 PageKinds::tail_pages(u64 head) const {
-  u64 unused = 0;
-  while (unused + 1 < kMaxBlockPages && unused_.test(head + 1 + unused)) ++unused;
-  u64 block = 1;
-  while (head % (2 * block) == 0 && 2 * block - 1 <= unused) block *= 2;
-  return block - 1;
-}
-
 void PageKinds::find_tails() {
   u64 first = unused_.first_frame;
   for (u64 bit = unused_.bits.find_from(0); bit < unused_.bits.size(); bit = unused_.bits.find_from(bit)) {
     u64 frame = first + bit;
-    u64 tails = frame > first && plain_.test(frame - 1) && !tails_.test(frame - 1) ? tail_pages(frame - 1) : 0;
+    u64 tails = frame > first && plain_.test(frame - 1) && !tails_.test(frame - 1) ? tail_pages(unused_, frame - 1) : 0;
     for (u64 i = 0; i < tails; ++i) {
       take(frame + i, PageKind::Unused);
       plain_.set(frame + i);

@@ -69,7 +69,6 @@ class PageKinds : public PageVisitor {
   bool is_in_page_pool(Bytes descriptors) const;
   FrameBits* bits_of(PageKind kind);
   const FrameBits* bits_of(PageKind kind) const { return const_cast<PageKinds*>(this)->bits_of(kind); }
-  u64 tail_pages(u64 head) const;
 
   const PageLayout& page_;
   std::array<u64, kPageKinds> pages_{};

@@ -8,7 +8,8 @@ namespace {
 
 // Descriptors are read in pieces of this many pages, so that a large free block spares reading what follows its head.
 constexpr u64 kPiecePages = 256;
-constexpr u64 kMaxOrder = 18;  // a 1 GiB compound page
+constexpr u64 kMaxBlockPages = 1 << 10;  // the buddy allocator's largest block on x86-64
+constexpr u64 kMaxOrder = 18;            // a 1 GiB compound page
 
 // Page types up to 6.9: a page that is not mapped to user space keeps them in the word that counts mappings otherwise, as
 // cleared bits of a value whose top four bits are set (v4.18, 6e292b9be7f4).
@@ -31,9 +32,10 @@ class MapReader {
         buffer_((kPiecePages + 1) * page.size_bytes) {
     Range linear = memory.space().linear_span();
     first_frame_ = (linear.start - memory.space().linear_map) / kPageBytes;
-    map_.plain.first_frame = map_.reserved.first_frame = first_frame_;
+    map_.plain.first_frame = map_.reserved.first_frame = map_.unused.first_frame = first_frame_;
     map_.plain.bits.resize(linear.size_bytes / kPageBytes);
     map_.reserved.bits.resize(linear.size_bytes / kPageBytes);
+    map_.unused.bits.resize(linear.size_bytes / kPageBytes);
   }
 
   Result<PageMap> run(const std::function<bool()>& keep_going) {
@@ -89,7 +91,7 @@ class MapReader {
     if (is_buddy(type)) return count(PageClass::Free, block_pages(word(descriptor, page_.private_data), left));
     if (is_slab(flags, type)) return add_slab(frame, descriptor, left);
     if (is_large_kmalloc(type)) return add_compound(frame, descriptor, left);
-    if (half(descriptor, page_.refcount) == 0) return count(PageClass::Free, compound_pages(descriptor, left));
+    if (half(descriptor, page_.refcount) == 0) return add_unused(frame, descriptor, left);
     if (is_other_type(type)) return count(PageClass::Typed, compound_pages(descriptor, left));
     add_words(descriptor, frame, compound_pages(descriptor, left));
     if ((flags >> page_.bit_reserved & 1) != 0) {
@@ -131,6 +133,14 @@ class MapReader {
     // The vector of cgroup pointers, flag bits in its lowest bits, hangs on the descriptor alone.
     if (slab_.extensions) add_word(word(descriptor, *slab_.extensions) & ~u64{7}, frame, *slab_.extensions);
     return count(PageClass::Slab, std::min(u64{1} << slab->order, left));
+  }
+
+  u64 add_unused(u64 frame, Bytes descriptor, u64 left) {
+    u64 pages = count(PageClass::Free, compound_pages(descriptor, left));
+    if constexpr (!kVisits) {
+      if (pages == 1) map_.unused.set(frame);
+    }
+    return pages;
   }
 
   u64 add_compound(u64 frame, Bytes descriptor, u64 left) {
@@ -189,6 +199,26 @@ u64 compound_order(Bytes descriptors, const PageLayout& page) {
   auto order = load<u8>(descriptors, page.size_bytes + *page.compound_order);
   if (!link || (*link & 1) == 0 || !order || *order > kMaxOrder) return 0;
   return *order;
+}
+
+u64 tail_pages(const FrameBits& unused, u64 head) {
+  u64 pages = 0;
+  while (pages + 1 < kMaxBlockPages && unused.test(head + 1 + pages)) ++pages;
+  u64 block = 1;
+  while (head % (2 * block) == 0 && 2 * block - 1 <= pages) block *= 2;
+  return block - 1;
+}
+
+void add_tails(PageMap& map) {
+  u64 first = map.unused.first_frame;
+  u64 last_tail = 0;
+  for (u64 bit = map.unused.bits.find_from(0); bit < map.unused.bits.size(); bit = map.unused.bits.find_from(bit)) {
+    u64 frame = first + bit;
+    bool is_behind_plain = bit != 0 && map.plain.test(frame - 1) && last_tail != frame - 1;
+    u64 tails = is_behind_plain ? tail_pages(map.unused, frame - 1) : 0;
+    for (u64 i = 0; i < tails; ++i) map.plain.set(last_tail = frame + i);
+    bit += std::max<u64>(tails, 1);
+  }
 }
 
 void FrameBits::clear_range(u64 frame, u64 count) {

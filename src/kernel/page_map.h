@@ -58,6 +58,7 @@ struct PageMap {
   std::vector<SlabPage> slabs;            // ascending by frame
   std::vector<CompoundPage> compounds;    // ascending by frame
   FrameBits plain, reserved;
+  FrameBits unused;               // refcount 0, in no free block: see add_tails()
   std::vector<u64> words;         // pointers into the linear map that stand in descriptors of pages in use
   std::vector<Addr> word_places;  // where each stands, when it is noted
   u64 unread_descriptors = 0;     // pages whose descriptors could not be read
@@ -86,6 +87,12 @@ Result<PageMap> read_page_map(const KernelMemory& memory, const PageLayout& page
 // The same, with each page shown to `visitor`, in ascending order. Pointers in descriptors are not gathered.
 Result<PageMap> visit_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
                                const std::function<bool()>& keep_going, PageVisitor& visitor);
+
+// Of a block that was allocated without __GFP_COMP only the first page counts references: the unused pages behind a plain one
+// that belong to its block become plain, too. Those on CPUs' lists of free pages are to be taken out of `unused` first.
+void add_tails(PageMap& map);
+// The pages behind `head` that belong to its block: the largest that its alignment allows and that unused pages fill.
+u64 tail_pages(const FrameBits& unused, u64 head);
 
 // The order of the compound page whose descriptor stands first, the next one behind it; 0 when it is none.
 u64 compound_order(Bytes descriptors, const PageLayout& page);

@@ -181,7 +181,7 @@ TEST_P(VmallocTest, AnAreaThatWasFreedIsNoBlock) {
   EXPECT_EQ(kernel_.verdict(area_.start), N);
 }
 
-TEST_P(VmallocTest, AnAreaThatIsFreedLazilyLeadsToTheNext_OneInUseDoesNotByItsVmStruct) {
+TEST_P(VmallocTest, AnAreaThatIsFreedLazilyLeadsToTheNextOnKernelsThatLinkThemThere_OneInUseDoesNotByItsVmStruct) {
   FakeArea one = kernel_.add_area(2), two = kernel_.add_area(2);
   Addr first = one.area, second = two.area, link = kernel_.member(first, "vmap_area", "vm");
   u64 vm = kernel_.word(link);
@@ -193,9 +193,18 @@ TEST_P(VmallocTest, AnAreaThatIsFreedLazilyLeadsToTheNext_OneInUseDoesNotByItsVm
   kernel_.put_word(link, 0);
   EXPECT_EQ(kernel_.verdict(second), L);
   kernel_.point(link, kernel_.member(second, "vmap_area", "vm"));
-  EXPECT_EQ(kernel_.verdict(second), H);
+  EXPECT_EQ(kernel_.verdict(second), kernel_.layouts().vmalloc.has_purge_list ? H : L);
   kernel_.put_word(link, vm);
   EXPECT_EQ(kernel_.verdict(second), L);
+}
+
+TEST_P(VmallocTest, TheVmStructThatAFreedAreaKeepsInItsRecordIsNotHeldByIt) {
+  FakeArea freed = kernel_.add_area(1);
+  kernel_.remove_area(freed);
+  kernel_.add_root_to(freed.area);
+  Addr target = kernel_.kmalloc(64);  // where the vm_struct was
+  kernel_.put(freed.area, "vmap_area", "vm", target);
+  EXPECT_EQ(kernel_.verdict(target), kernel_.layouts().vmalloc.has_purge_list ? H : L);
 }
 
 TEST(VmallocNodes, AnAbsurdNumberOfListsIsAnError) {

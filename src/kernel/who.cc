@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kLongestPath = 32;
 constexpr u64 kEvidenceBytes = 4096;
+constexpr std::size_t kContentsKept = 256;
 constexpr std::size_t kEvidenceLines = 12;
 
 class Asker {
@@ -144,6 +145,8 @@ class Asker {
     EvidenceGatherer gatherer(target_.symbols);
     gatherer.add(bytes);
     who.evidence = gatherer.result(kEvidenceLines);
+    bytes.resize(std::min(bytes.size(), kContentsKept));
+    who.contents = std::move(bytes);
   }
 
   Result<void> find_referrers() {

@@ -34,6 +34,7 @@ TEST_P(WhoTest, AnObjectIsNamedByItsCacheAndSize_InteriorAddressesHaveTheirOffse
   EXPECT_EQ(who.block->size_bytes, 128U);
   EXPECT_EQ(who.block->cache, "kmalloc-128");
   EXPECT_EQ(who.offset_bytes, 24U);
+  EXPECT_EQ(who.contents.size(), 128U);
 }
 
 TEST_P(WhoTest, TheStateIsUnreferenced_ReferencedWithARoot_FreeAfterAFree) {

@@ -16,6 +16,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kSchema = 1;
 constexpr std::size_t kMaxStringBytes = 48;
+constexpr std::size_t kMaxDumpBytes = 128;
 
 template <typename... T>
 void print(std::string& out, fmt::format_string<T...> format, T&&... values) {
@@ -63,6 +64,7 @@ std::string block_lines(const Who& who) {
           is_symbol ? printable(evidence.text) : in_quotes(std::string_view(evidence.text).substr(0, kMaxStringBytes)),
           evidence.offset_bytes);
   }
+  out += hex_dump(who.contents, kMaxDumpBytes, "    ");
   return out;
 }
 
@@ -105,6 +107,9 @@ Json who_json(const Who& who) {
     const char* kind = evidence.kind == Evidence::Kind::Symbol ? "symbol" : "string";
     json["evidence"].push_back({{"kind", kind}, {"offset", evidence.offset_bytes}, {"text", printable(evidence.text)}});
   }
+  std::string hex;
+  for (std::byte b : who.contents) print(hex, "{:02x}", std::to_integer<unsigned>(b));
+  json["hex"] = hex.empty() ? Json() : Json(hex);
   json["referrer_count"] = who.referrer_count;
   json["referrers"] = referrers_json(who.referrers);
   json["path"] = referrers_json(who.path);

@@ -29,6 +29,7 @@ Who sample() {
                    {.at = Addr{0xffffc90000a65008}, .word = 0xffff888104c2d000, .block = holder, .offset_bytes = 8}};
   who.referrer_count = 7;
   who.path = {who.referrers[0]};
+  who.contents = {std::byte{0x6c}, std::byte{0x65}};
   who.evidence = {{Evidence::Kind::Symbol, 64, "widget_ops [widget]", 1}, {Evidence::Kind::String, 0, "le\"ak", 1}};
   return who;
 }
@@ -39,6 +40,7 @@ TEST(WhoText, SaysTheBlockItsStateItsReferrersAndThePath) {
   state: live, and reached from a root
   symbol: widget_ops [widget] at +0x40
   string: "le\"ak" at +0x0
+    6c 65                                            le
   referrers: 7
     image: init_task+0x40
     vmalloc 0xffffc90000a65000 of ring_alloc+0x27/0x90+0x8 (unreferenced)
@@ -80,6 +82,7 @@ TEST(WhoJson, HoldsEverythingThatTheTextSays) {
   EXPECT_EQ(who["block"]["cache"], "kmalloc-1k");
   EXPECT_EQ(who["block"]["state"], "referenced");
   EXPECT_EQ(who["offset"], 16);
+  EXPECT_EQ(who["hex"], "6c65");
   EXPECT_EQ(who["referrer_count"], 7);
   EXPECT_EQ(who["referrers"][0]["root"], "image: init_task+0x40");
   EXPECT_TRUE(who["referrers"][0]["block"].is_null());
