@@ -90,4 +90,15 @@ Result<void> Recheck::look() {
   return {};
 }
 
+Result<void> Recheck::look_at_areas() {
+  if (areas_.empty()) return {};
+  kernel_.cache.clear();
+  PerCpu percpu = TRY(read_percpu(kernel_.memory, kernel_.layouts.percpu, kernel_.globals.percpu));
+  if (percpu.unread_chunks != 0) return {};  // what is not known is not free
+  for (Addr area : areas_) {
+    if (!std::ranges::binary_search(percpu.areas, area, {}, &PerCpuArea::cookie)) freed_.insert(area.value);
+  }
+  return {};
+}
+
 }  // namespace orphan::kernel

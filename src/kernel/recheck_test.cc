@@ -108,6 +108,23 @@ TEST_P(RecheckTest, ASlabThatDoesNotHoldStillTellsNothing) {
   EXPECT_FALSE(recheck.was_freed(object));
 }
 
+TEST_P(RecheckTest, APerCpuAreaThatIsFreeInOneLookWasFreed_AlsoWhenItIsInUseAgain) {
+  Addr stays = kernel_.add_percpu_far(64), goes = kernel_.add_percpu_far(64);
+  Recheck recheck = recheck_of({});
+  for (Addr area : {stays, goes}) recheck.watch_area(area);
+  auto look = [&] { ASSERT_TRUE(recheck.look_at_areas()); };
+  look();
+  Addr map{kernel_.value(kernel_.far_chunk(), "pcpu_chunk", "alloc_map")};
+  u64 bits = 16, at = (goes - stays) / 4;  // the first area begins with the chunk; a bit for each four bytes
+  u64 was = kernel_.word(map);
+  kernel_.put_word(map, was & ~(((u64{1} << bits) - 1) << at));
+  look();
+  kernel_.put_word(map, was);
+  look();
+  EXPECT_TRUE(recheck.was_freed(goes));
+  EXPECT_FALSE(recheck.was_freed(stays));
+}
+
 TEST_P(RecheckTest, ObjectsOutOfAllMemoryDoNoHarm) {
   Recheck recheck = recheck_of({Addr{0}, Addr{0x1234}, kernel_.page(1200), Addr{~u64{7}}});
   look(recheck);

@@ -30,6 +30,7 @@ constexpr std::size_t kEvidenceLines = 12;
 constexpr std::size_t kMostRechecked = 1 << 16;
 constexpr int kRechecks = 20;
 constexpr double kRecheckInterval = 0.1;  // seconds
+constexpr int kAreaLooks = 5;             // at per-CPU areas, in each interval
 constexpr u64 kMostGraphed = 1 << 17;     // leaked blocks: more would take more memory than they are worth
 constexpr u64 kObjectsOfEachGroup = 16;   // are kept at least, however many groups there are
 
@@ -226,18 +227,25 @@ class Scan {
   // --- after the last pass ---
 
   Result<void> recheck() {
-    std::vector<Addr> objects;
+    std::vector<Addr> objects, areas;
     confirmation_.for_each([&](const Confirmation::Candidate& candidate) {
-      bool is_slab = target_.owners()[candidate.owner].kind == BlockKind::Slab;
-      if (is_slab && objects.size() < kMostRechecked) objects.push_back(candidate.address);
+      BlockKind kind = target_.owners()[candidate.owner].kind;
+      if (kind == BlockKind::Slab && objects.size() < kMostRechecked) objects.push_back(candidate.address);
+      if (kind == BlockKind::PerCpu && areas.size() < kMostRechecked) areas.push_back(candidate.address);
     });
-    if (objects.empty()) return {};
+    if (objects.empty() && areas.empty()) return {};
     say("looking again at what nothing refers to");
     if (!target_.source().begin("recheck")) return {};
     Recheck recheck(target_.kernel(), target_.owners(), record_.copy_offsets, std::move(objects));
+    for (Addr area : areas) recheck.watch_area(area);
     for (int i = 0; i < kRechecks && !stopped(); ++i) {
-      if (hooks_.wait) hooks_.wait(kRecheckInterval);
+      if (hooks_.wait) hooks_.wait(kRecheckInterval / kAreaLooks);
       if (!target_.source().begin(fmt::format("recheck {}", i + 1))) break;
+      TRY(recheck.look_at_areas());
+      for (int j = 1; j < kAreaLooks; ++j) {
+        if (hooks_.wait) hooks_.wait(kRecheckInterval / kAreaLooks);
+        TRY(recheck.look_at_areas());
+      }
       TRY(recheck.look());
     }
     confirmation_.drop_if([&](const Confirmation::Candidate& candidate) { return recheck.was_freed(candidate.address); });
