@@ -352,9 +352,9 @@ Result<Layouts> Layouts::resolve(const Btf& btf) {
   if (auto marks = btf.member("xa_node", "marks")) {
     l.xarray = XarrayLayout{.marks = marks->offset_bytes, .marks_bytes = marks->size_bytes, .node_bytes = r.size("xa_node")};
   }
-  if (btf.member("rw_semaphore", "owner")) {
-    l.rwsem = RwsemLayout{.owner = r.at("rw_semaphore", "owner"), .wait_list = r.at("rw_semaphore", "wait_list")};
-  }
+  // Since v7.2 there is a pointer to the first waiter in place of the list: an idle one cannot be told by what is in it.
+  auto owner = btf.member("rw_semaphore", "owner"), wait_list = btf.member("rw_semaphore", "wait_list");
+  if (owner && wait_list) l.rwsem = RwsemLayout{.owner = owner->offset_bytes, .wait_list = wait_list->offset_bytes};
   l.rcu_pages = rcu_pages_layout(btf);
   l.zone = zone_layout(btf);
   l.mm_pgd = r.maybe("mm_struct", {"pgd"});
