@@ -24,7 +24,8 @@ Addr FakeRam::resolve(Addr at) const {
 }
 
 Result<void> FakeRam::read(Addr at, std::span<std::byte> out) const {
-  for (std::size_t i = 0; i < watches_.size(); ++i) {
+  // By number: what a watch does may end the watches, or begin another.
+  for (std::size_t i = 0; i < watches_.size(); ++i) {  // NOLINT(modernize-loop-convert)
     Range watched = watches_[i].range;
     if (at < watched.end() && watched.start < at + out.size()) watches_[i].act(++watches_[i].reads);
   }
