@@ -81,7 +81,7 @@ class Accountant {
 
   Result<void> count_slabs(const PageMap& map, std::string_view slabinfo) {
     slub_ = TRY(read_caches(memory_, kernel_.layouts, kernel_.globals.slub));
-    add_slabs(memory_, kernel_.cache, kernel_.layouts, map, percpu_, slub_, owners_, snapshot_);
+    add_slabs({memory_, kernel_.cache, kernel_.layouts, map, percpu_}, slub_, owners_, snapshot_);
     kernel_.cache.clear();
     // Merged caches share a name with nobody; caches of one name are told apart by nothing that a reader could use.
     std::map<std::string, AccountCache> rows;

@@ -36,7 +36,7 @@ class Builder {
     look_->percpu = TRY(read_percpu(memory_, kernel_.layouts.percpu, kernel_.globals.percpu));
     add_tails_of_blocks();
     look_->slub = TRY(read_caches(memory_, kernel_.layouts, kernel_.globals.slub));
-    add_slabs(memory_, kernel_.cache, kernel_.layouts, look_->pages, look_->percpu, look_->slub, owners_, snapshot_);
+    add_slabs({memory_, kernel_.cache, kernel_.layouts, look_->pages, look_->percpu}, look_->slub, owners_, snapshot_);
     if (hooks_.keep_going && !hooks_.keep_going()) return Error(ErrorCode::Interrupted, "reading the slabs");
     step("reading vmalloc, per-CPU areas and tasks");
     TRY(read_lists());

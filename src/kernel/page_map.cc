@@ -246,16 +246,16 @@ PageType page_type(u32 value, const PageLayout& page) {
     return (value & kOldTypeGuard) == 0 ? PageType::Guard : PageType::None;
   }
   if (value == kNoType) return PageType::None;
-  const std::pair<std::optional<u64>, PageType> kTypes[] = {{page.type_buddy, PageType::Buddy},
-                                                            {page.type_offline, PageType::Offline},
-                                                            {page.type_table, PageType::Table},
-                                                            {page.type_guard, PageType::Guard},
-                                                            {page.type_hugetlb, PageType::Hugetlb},
-                                                            {page.type_slab, PageType::Slab},
-                                                            {page.type_zsmalloc, PageType::Zsmalloc},
-                                                            {page.type_unaccepted, PageType::Unaccepted},
-                                                            {page.type_large_kmalloc, PageType::LargeKmalloc}};
-  for (auto [number, type] : kTypes) {
+  const std::pair<std::optional<u64>, PageType> types[] = {{page.type_buddy, PageType::Buddy},
+                                                           {page.type_offline, PageType::Offline},
+                                                           {page.type_table, PageType::Table},
+                                                           {page.type_guard, PageType::Guard},
+                                                           {page.type_hugetlb, PageType::Hugetlb},
+                                                           {page.type_slab, PageType::Slab},
+                                                           {page.type_zsmalloc, PageType::Zsmalloc},
+                                                           {page.type_unaccepted, PageType::Unaccepted},
+                                                           {page.type_large_kmalloc, PageType::LargeKmalloc}};
+  for (auto [number, type] : types) {
     if (number == value >> 24) return type;
   }
   return value >> 24 > *page.type_buddy ? PageType::Other : PageType::None;

@@ -70,7 +70,7 @@ Result<void> Recheck::look() {
   Slub slub = TRY(read_caches(kernel_.memory, kernel_.layouts, kernel_.globals.slub));
   Snapshot snapshot;
   kernel_.cache.clear();
-  add_slabs(kernel_.memory, kernel_.cache, kernel_.layouts, map, percpu, slub, owners_, snapshot);
+  add_slabs({kernel_.memory, kernel_.cache, kernel_.layouts, map, percpu}, slub, owners_, snapshot);
   // What was in a sheaf a moment ago was free.
   for (BlockRef block : snapshot.root_blocks) snapshot.live.clear(block.slot);
   std::size_t next = 0;

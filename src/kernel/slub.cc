@@ -36,15 +36,14 @@ struct CpuSlab {
 
 class SlabReader {
  public:
-  SlabReader(const KernelMemory& memory, CachingMemory& kept, const Layouts& layouts, const PageMap& map, Slub& slub,
-             Snapshot& snapshot)
-      : memory_(memory),
-        kept_(kept),
-        layouts_(layouts),
-        map_(map),
+  SlabReader(const SlabInput& input, Slub& slub, Snapshot& snapshot)
+      : memory_(input.memory),
+        kept_(input.kept),
+        layouts_(input.layouts),
+        map_(input.map),
         slub_(slub),
         snapshot_(snapshot),
-        descriptor_(layouts.page.size_bytes),
+        descriptor_(input.layouts.page.size_bytes),
         first_span_(snapshot.spans.size()) {}
 
   void read_cpu_slabs(const PerCpu& percpu) {
@@ -362,12 +361,11 @@ Result<Slub> read_caches(const KernelMemory& memory, const Layouts& layouts, con
   return slub;
 }
 
-void add_slabs(const KernelMemory& memory, CachingMemory& kept, const Layouts& layouts, const PageMap& map, const PerCpu& percpu,
-               Slub& slub, OwnerOf& owners, Snapshot& snapshot) {
-  SlabReader reader(memory, kept, layouts, map, slub, snapshot);
-  reader.read_cpu_slabs(percpu);
+void add_slabs(const SlabInput& input, Slub& slub, OwnerOf& owners, Snapshot& snapshot) {
+  SlabReader reader(input, slub, snapshot);
+  reader.read_cpu_slabs(input.percpu);
   reader.read_first_sheaves();
-  for (const SlabPage& page : map.slabs) reader.add(page, owners);
+  for (const SlabPage& page : input.map.slabs) reader.add(page, owners);
   reader.apply_sheaves();
 }
 

@@ -60,9 +60,15 @@ class OwnerOf {
   virtual u32 owner_of(const Cache& cache) = 0;
 };
 
-// Adds a span for every slab of `map` to `snapshot`, its live objects marked as such. The contents that had to be read for
-// it are handed to `kept`.
-void add_slabs(const KernelMemory& memory, CachingMemory& kept, const Layouts& layouts, const PageMap& map, const PerCpu& percpu,
-               Slub& slub, OwnerOf& owners, Snapshot& snapshot);
+// What slabs are read from.
+struct SlabInput {
+  const KernelMemory& memory;
+  CachingMemory& kept;  // is handed the contents that had to be read
+  const Layouts& layouts;
+  const PageMap& map;
+  const PerCpu& percpu;
+};
+// Adds a span for every slab of the map to `snapshot`, its live objects marked as such.
+void add_slabs(const SlabInput& input, Slub& slub, OwnerOf& owners, Snapshot& snapshot);
 
 }  // namespace orphan::kernel
