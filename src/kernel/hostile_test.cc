@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <ranges>
 
 #include "kernel/fake_kernel.h"
 
@@ -120,7 +121,7 @@ TEST_P(HostileTest, RandomDamageToWhatTheKernelKnowsOfItselfIsSurvived) {
       kernel_.ram().put(at, bad_word(random, kernel_));
     }
     (void)kernel_.try_scan();
-    for (auto change = undo.rbegin(); change != undo.rend(); ++change) kernel_.ram().put(change->first, change->second);
+    for (const auto& [at, word] : std::views::reverse(undo)) kernel_.ram().put(at, word);
   }
   EXPECT_TRUE(kernel_.try_scan());
 }
