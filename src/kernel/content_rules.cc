@@ -9,7 +9,7 @@
 namespace orphan::kernel {
 namespace {
 
-constexpr std::array<RuleText, 20> kRules{{
+constexpr std::array<RuleText, 21> kRules{{
     {Rule::VmapAreaBounds, "struct vmap_area: va_start, va_end and vm",
      "the allocator's own record of every area; free and lazily freed neighbours end where a used one begins"},
     {Rule::VmStructAddr, "struct vm_struct: next and addr",
@@ -47,6 +47,8 @@ constexpr std::array<RuleText, 20> kRules{{
     {Rule::KthreadFrame, "a kernel thread's stack: the frames of kthread() and ret_from_fork()",
      "they point to the kthread_create_info that is freed before the thread's function runs"},
     {Rule::KthreaddStack, "the stack of kthreadd", "its variables point to the last request, which its author has freed"},
+    {Rule::KhungtaskdStack, "the stack of khungtaskd",
+     "its variables point to the tasks that it looked at last, which may be gone"},
 }};
 
 u64 napi_slots(const NapiCacheLayout& napi) {

@@ -32,6 +32,7 @@ enum class Rule : u8 {
   SchedulerFrame,  // stacks
   KthreadFrame,
   KthreaddStack,
+  KhungtaskdStack,
 };
 struct RuleText {
   Rule rule;

@@ -50,6 +50,7 @@ std::vector<Entry> table(Globals& g) {
       want("idle_threads", "task_struct", g.tasks.idle_threads),
       want("kthread", "", g.kthread),
       want("kthreadd_task", "task_struct", g.kthreadd_task),
+      want("watchdog_task", "task_struct", g.watchdog_task),
       need("modules", "module", g.modules),
       want("napi_alloc_cache", "napi_alloc_cache", g.napi_alloc_cache),
       want("irq_stack_backing_store", "irq_stack", g.irq_stack_backing_store),

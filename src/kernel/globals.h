@@ -22,7 +22,7 @@ struct Globals {
   VmallocSymbols vmalloc;
   TaskSymbols tasks;
   Addr modules;
-  std::optional<Addr> kthread, kthreadd_task;
+  std::optional<Addr> kthread, kthreadd_task, watchdog_task;
   // Per-CPU variables (cookies) and tables of the rules for words that own nothing.
   std::optional<Addr> napi_alloc_cache, irq_stack_backing_store, exception_stacks, entry_stack_storage, cached_stacks, krc;
   std::optional<Addr> sysctl_table_root;

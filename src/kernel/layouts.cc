@@ -240,8 +240,8 @@ TaskLayout task_layout(Resolver& r) {
   t.signal = r.at("task_struct", "signal");
   t.thread_node = r.at("task_struct", "thread_node");
   t.sp = r.at("task_struct", "thread.sp");
-  for (std::string_view member :
-       {"se.run_node", "se.group_node", "rt.run_list", "dl.rb_node", "pushable_tasks", "pushable_dl_tasks", "last_wakee"}) {
+  for (std::string_view member : {"se.run_node", "se.group_node", "rt.run_list", "dl.rb_node", "pushable_tasks",
+                                  "pushable_dl_tasks", "wake_entry", "last_wakee"}) {
     if (auto link = r.btf().member("task_struct", member)) t.scheduler_links.emplace_back(link->offset_bytes, link->size_bytes);
   }
   std::ranges::sort(t.scheduler_links);

@@ -82,8 +82,9 @@ class Builder {
     look_->gaps.modules_incomplete = !modules.is_complete;
     look_->modules = std::move(modules.modules);
     for (const Task& task : tasks_.tasks) stacks_.insert(task.stack.value);
-    if (kernel_.globals.kthreadd_task) {
-      if (auto task = read_value<u64>(memory_, *kernel_.globals.kthreadd_task)) kthreadd_ = Addr{*task};
+    for (std::optional<Addr> variable : {kernel_.globals.kthreadd_task, kernel_.globals.watchdog_task}) {
+      auto task = variable ? read_value<u64>(memory_, *variable) : Result<u64>(u64{0});
+      if (task) dead_stack_tasks_.insert(*task);
     }
     for (const VmallocArea& area : vmalloc_.areas) {
       if (!stacks_.contains(area.start.value)) continue;
@@ -311,7 +312,7 @@ class Builder {
   }
 
   void add_sleeping(Range frames, const Task& task) {
-    if (task.task == kthreadd_) return;
+    if (dead_stack_tasks_.contains(task.task.value)) return;
     std::vector<std::byte> bytes(frames.size_bytes);
     if (!memory_.read(frames.start, bytes)) {
       snapshot_.roots.push_back({frames, RootKind::Stacks});  // mark() reads what is left of it, and counts the rest
@@ -447,7 +448,7 @@ class Builder {
   Snapshot& snapshot_;
   Vmalloc vmalloc_;
   Tasks tasks_;
-  Addr kthreadd_;
+  std::unordered_set<u64> dead_stack_tasks_;      // kernel threads whose stacks hold nothing
   std::unordered_set<u64> stacks_;                // lowest addresses of live tasks' stacks
   std::unordered_set<u64> stack_callers_;         // who allocates stacks
   u64 stack_bytes_ = 0;                           // of one; all are equal

@@ -199,6 +199,12 @@ TEST_P(TasksTest, TheStackOfKthreaddDoesNotCount) {
   EXPECT_EQ(with_pointer_at(kernel_.stack_of(task_) + kHalf), L);
 }
 
+TEST_P(TasksTest, TheStackOfKhungtaskdDoesNotCount) {
+  EXPECT_EQ(with_pointer_at(kernel_.stack_of(task_) + kHalf), H);
+  kernel_.globals.watchdog_task = kernel_.add_root_to(task_);
+  EXPECT_EQ(with_pointer_at(kernel_.stack_of(task_) + kHalf), L);
+}
+
 TEST_P(TasksTest, TheSchedulersFrameDoesNotCount_WhatItSavedForItsCallerDoes) {
   Addr sp = kernel_.stack_of(task_) + kHalf;
   u64 switched = kernel_.types().size("inactive_task_frame");
