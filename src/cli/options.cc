@@ -18,8 +18,9 @@ namespace {
 constexpr int kUsage = 2;
 constexpr u64 kLongestSeconds = 7 * 24 * 3600;
 
-const std::map<std::string, Format> kFormats{{"text", Format::Text}, {"kmemleak", Format::Kmemleak}, {"json", Format::Json}};
-const std::map<std::string, Format> kAccountFormats{{"text", Format::Text}, {"json", Format::Json}};
+using Formats = std::map<std::string, Format>;
+const Formats kReportFormats{{"text", Format::Text}, {"kmemleak", Format::Kmemleak}, {"json", Format::Json}};
+const Formats kAnswerFormats{{"text", Format::Text}, {"json", Format::Json}};
 
 // CLI11's own range check lets nan through, takes numbers for hexadecimal, and prints limits with six decimals.
 template <typename T>
@@ -52,8 +53,17 @@ std::string complaint_about_file(const std::string& name) {
   return name.empty() ? "needs the name of a file" : "";
 }
 
-CLI::Option* add_output(CLI::App* sub, std::string& output) {
-  return sub->add_option("--output", output, "write the report to FILE, whole or not at all; else to standard output")
+// `formats` is one of the tables above: CLI11 keeps its address.
+void add_format(CLI::App* sub, const Formats& formats, Format& format, const std::string& what) {
+  sub->add_option_function<std::string>(
+         "--format", [&](const std::string& name) { format = formats.at(name); }, what)
+      ->transform(CLI::IsMember(&formats, CLI::ignore_case).description(""))
+      ->type_name("FORMAT")
+      ->default_str("text");
+}
+
+void add_output(CLI::App* sub, std::string& output) {
+  sub->add_option("--output", output, "write the report to FILE, whole or not at all; else to standard output")
       ->check(complaint_about_file)
       ->type_name("FILE");
 }
@@ -64,12 +74,7 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       ->check(complaint_about_target)
       ->type_name("TARGET")
       ->capture_default_str();
-  sub->add_option_function<std::string>(
-         "--format", [&scan](const std::string& name) { scan.format = kFormats.at(name); },
-         "how the report is written: text, kmemleak, json")
-      ->transform(CLI::IsMember(&kFormats, CLI::ignore_case).description(""))
-      ->type_name("FORMAT")
-      ->default_str("text");
+  add_format(sub, kReportFormats, scan.format, "how the report is written: text, kmemleak, json");
   add_output(sub, scan.output);
   sub->add_option("--record", scan.record, "save what is read to FILE, from which orphan scan core:FILE makes the same report")
       ->check(complaint_about_file)
@@ -123,11 +128,7 @@ void add_who(CLI::App& app, WhoCommand& who) {
       })
       ->type_name("ADDR")
       ->required();
-  sub->add_option_function<std::string>(
-         "--format", [&who](const std::string& name) { who.format = kFormats.at(name); }, "how the answer is written: text, json")
-      ->check(CLI::IsMember({"text", "json"}).description(""))
-      ->type_name("FORMAT")
-      ->default_str("text");
+  add_format(sub, kAnswerFormats, who.format, "how the answer is written: text, json");
   add_output(sub, who.output);
   sub->add_option("--max-referrers", who.max_referrers, "list at most so many of those who point at a block")
       ->check(whole_number(0, 1'000'000'000))
@@ -141,12 +142,7 @@ void add_who(CLI::App& app, WhoCommand& who) {
 void add_account(CLI::App& app, AccountCommand& account) {
   CLI::App* sub =
       app.add_subcommand("account", "Say where the machine's memory is: one table that adds up to MemTotal, to the page.");
-  sub->add_option_function<std::string>(
-         "--format", [&account](const std::string& name) { account.format = kAccountFormats.at(name); },
-         "how the account is written: text, json")
-      ->transform(CLI::IsMember(&kAccountFormats, CLI::ignore_case).description(""))
-      ->type_name("FORMAT")
-      ->default_str("text");
+  add_format(sub, kAnswerFormats, account.format, "how the account is written: text, json");
   add_output(sub, account.output);
   sub->add_option("--top", account.top, "show so many caches, callers and owners in the text; JSON has all of them")
       ->check(whole_number(0, 1'000'000'000))

@@ -175,7 +175,7 @@ class Scan {
     BitVector seeds = unreferenced;
     seeds.subtract(confirmation_.confirmed(unreferenced.size()));
     // Not to be interrupted: the pass counts already, and this is short.
-    TRY(mark_from(seeds, look.snapshot, *look.index, target_.memory(), {}, marked));
+    TRY(mark_from(seeds, look.snapshot, *look.index, target_.memory(), marked));
     confirmation_.spare(marked.reached);
     return {};
   }

@@ -220,7 +220,7 @@ Json leak_json(const Report& report, const Leak& leak) {
   json["stack"] = Json::array();
   for (const Frame& frame : leak.stack) json["stack"].push_back(frame_json(frame));
   json["evidence"] = evidence_json(leak);
-  // A leak was unreferenced in every pass, so the scan's start is when it was first seen.
+  // One of this scan's passes saw it first; the report dates the scan, not its passes.
   json["first_seen"] = report.started_unix_s;
   json["objects_omitted"] = leak.total.count - std::min<u64>(leak.total.count, leak.objects.size());
   json["objects"] = Json::array();

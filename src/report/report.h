@@ -94,7 +94,7 @@ struct Pass {
 struct Outcome {
   Tally referenced;
   Tally leaked;
-  Tally suppressed;   // unreferenced by the kernel's own design; see `suppressed`
+  Tally suppressed;   // unreferenced by the kernel's own design, or as a rule of the user's says; see `suppressed`
   Tally unconfirmed;  // unreferenced in the last pass, but not in the one before, or changed, or new
   Tally unstable;     // its slab moved while it was read: taken as referenced
 };

@@ -239,9 +239,9 @@ std::string totals(const Report& report) {
   const Outcome& outcome = report.outcome;
   std::string out = tally_table("BLOCKS",
                                 {{"referenced", outcome.referenced, "something points to them"},
-                                 {"leaked", outcome.leaked, "nothing does, in every pass"},
-                                 {"suppressed", outcome.suppressed, "nothing does, by design"},
-                                 {"unconfirmed", outcome.unconfirmed, "not so in every pass, or changed"},
+                                 {"leaked", outcome.leaked, "nothing did, two passes or more"},
+                                 {"suppressed", outcome.suppressed, "nothing does, and a rule says why"},
+                                 {"unconfirmed", outcome.unconfirmed, "not so in the pass before, or changed"},
                                  {"unstable", outcome.unstable, "moved while read: taken as referenced"}},
                                 "examined");
   std::vector<TallyRow> kinds;

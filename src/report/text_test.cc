@@ -44,9 +44,9 @@ passes: 3 in 12.3 s, 6.3 GiB read; the last two agree
 
 BLOCKS                       COUNT                 BYTES
 referenced               1,234,540         1,181,715,899     1.1 GiB  something points to them
-leaked                         103                21,120    20.6 KiB  nothing does, in every pass
-suppressed                     120                15,360    15.0 KiB  nothing does, by design
-unconfirmed                      6                 6,468     6.3 KiB  not so in every pass, or changed
+leaked                         103                21,120    20.6 KiB  nothing did, two passes or more
+suppressed                     120                15,360    15.0 KiB  nothing does, and a rule says why
+unconfirmed                      6                 6,468     6.3 KiB  not so in the pass before, or changed
 unstable                         0                     0         0 B  moved while read: taken as referenced
 examined                 1,234,769         1,181,758,847     1.1 GiB
 

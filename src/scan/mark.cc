@@ -168,12 +168,12 @@ class Marker {
 }  // namespace
 
 Result<void> mark_from(const BitVector& seeds, const Snapshot& snapshot, const BlockIndex& index, const Memory& memory,
-                       const MarkOptions& options, MarkResult& result) {
+                       MarkResult& result) {
+  MarkOptions options;
   MarkResult more = TRY(Marker<false>(snapshot, index, memory, options).run_from(seeds, result.reached));
   result.reached = std::move(more.reached);
   result.words += more.words;
   result.unread_bytes += more.unread_bytes;
-  result.stopped = more.stopped;
   return {};
 }
 

@@ -36,7 +36,8 @@ struct MarkOptions {
 Result<MarkResult> mark(const Snapshot& snapshot, const BlockIndex& index, const Memory& memory, const MarkOptions& options);
 
 // Goes on from `seeds` (bits of live slots): they and all that can be reached from them are added to `result.reached`.
+// Not to be interrupted.
 Result<void> mark_from(const BitVector& seeds, const Snapshot& snapshot, const BlockIndex& index, const Memory& memory,
-                       const MarkOptions& options, MarkResult& result);
+                       MarkResult& result);
 
 }  // namespace orphan

@@ -352,7 +352,7 @@ TEST(MarkFrom, SeedsAndWhatTheyReferToAreAdded_WhatWasReachedStays) {
   BitVector seeds;
   seeds.resize(6);
   seeds.set(first + 2);
-  ASSERT_TRUE(mark_from(seeds, heap.snapshot, heap.index(), heap.memory, {}, result));
+  ASSERT_TRUE(mark_from(seeds, heap.snapshot, heap.index(), heap.memory, result));
   std::vector<u64> reached;
   result.reached.for_each(0, 6, [&](u64 slot) { reached.push_back(slot); });
   EXPECT_EQ(reached, (std::vector<u64>{0, 2, 3, 4}));
@@ -369,7 +369,7 @@ TEST(MarkFrom, WhatWasReachedBeforeIsNotReadAgain) {
   seeds.resize(2);
   seeds.set(1);
   u64 before = heap.memory.reads();
-  ASSERT_TRUE(mark_from(seeds, heap.snapshot, heap.index(), heap.memory, {}, result));
+  ASSERT_TRUE(mark_from(seeds, heap.snapshot, heap.index(), heap.memory, result));
   EXPECT_EQ(heap.memory.reads() - before, 1U);
 }
 
@@ -383,7 +383,7 @@ TEST(MarkFrom, AHandleThatIsASeedIsNotPassedOn_AReferenceToItIs) {
     seeds.resize(heap.snapshot.live.size());
     seeds.set(heap.handle);
     seeds.set(other);
-    ASSERT_TRUE(mark_from(seeds, heap.snapshot, heap.index(), heap.memory, {}, result));
+    ASSERT_TRUE(mark_from(seeds, heap.snapshot, heap.index(), heap.memory, result));
     EXPECT_EQ(result.reached.test(heap.area), has_reference);
   }
 }
