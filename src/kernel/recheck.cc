@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "kernel/slab_pages.h"
+
 namespace orphan::kernel {
 namespace {
 
@@ -13,6 +15,10 @@ constexpr std::size_t kMostSlabs = 4096;
 Recheck::Recheck(const Kernel& kernel, Owners& owners, std::vector<u64> cpu_offsets, std::vector<Addr> objects)
     : kernel_(kernel), owners_(owners), cpu_offsets_(std::move(cpu_offsets)), objects_(std::move(objects)) {
   std::ranges::sort(objects_);
+  Range pool = read_kfence(kernel_.memory, kernel_.layouts.origins.kfence, kernel_.globals.kfence).pool;
+  auto in_pool = std::ranges::stable_partition(objects_, [&](Addr object) { return !pool.contains(object); });
+  kfence_objects_.assign(in_pool.begin(), in_pool.end());
+  objects_.erase(in_pool.begin(), in_pool.end());
   find_slabs();
 }
 
@@ -21,7 +27,7 @@ void Recheck::find_slabs() {
   std::optional<u64> head;
   for (std::size_t i = 0; i < objects_.size(); ++i) {
     u64 frame = (objects_[i] - kernel_.memory.space().linear_map) / kPageBytes;
-    if (frame != last_frame) head = head_of(frame);
+    if (frame != last_frame) head = head_frame(kernel_.memory, kernel_.layouts.page, frame);
     last_frame = frame;
     if (!head) continue;
     if (slabs_.empty() || slabs_.back().frame != *head) {
@@ -35,41 +41,26 @@ void Recheck::find_slabs() {
   slabs_.erase(repeated.begin(), repeated.end());
 }
 
-// The frame of the block's first page: a tail page's descriptor points to the head's.
-std::optional<u64> Recheck::head_of(u64 frame) const {
-  const AddressSpace& space = kernel_.memory.space();
-  const PageLayout& page = kernel_.layouts.page;
-  auto link = read_value<u64>(kernel_.memory, space.page_descriptors + frame * page.size_bytes + page.compound_head);
-  if (!link) return std::nullopt;
-  if ((*link & 1) == 0) return frame;
-  // A pointer to the head's descriptor, or since v7.1 the mask that makes a tail's address the head's.
-  Addr head{*link - 1};
-  Addr tail = space.page_descriptors + frame * page.size_bytes;
-  if (head < space.page_descriptors || tail < head) head = Addr{tail.value & *link & ~u64{1}};
-  return (head - space.page_descriptors) / page.size_bytes;
-}
-
-std::optional<SlabPage> Recheck::read_head(u64 frame) const {
-  const PageLayout& page = kernel_.layouts.page;
-  std::vector<std::byte> descriptors(2 * u64{page.size_bytes});
-  if (!kernel_.memory.read(kernel_.memory.space().page_descriptors + frame * page.size_bytes, descriptors)) return std::nullopt;
-  auto slab = decode_slab(descriptors, page, kernel_.layouts.slab);
-  if (!slab) return std::nullopt;
-  slab->frame = frame;
-  slab->order = static_cast<u8>(compound_order(descriptors, page));
-  return slab;
+void Recheck::look_at_kfence() {
+  if (kfence_objects_.empty()) return;
+  Kfence kfence = read_kfence(kernel_.memory, kernel_.layouts.origins.kfence, kernel_.globals.kfence);
+  for (Addr object : kfence_objects_) {
+    if (kfence.find(object) == nullptr) freed_.insert(object.value);
+  }
 }
 
 Result<void> Recheck::look() {
   PageMap map;
   for (const Watched& watched : slabs_) {
-    if (auto slab = read_head(watched.frame)) map.slabs.push_back(*slab);
+    auto slab = read_slab(kernel_.memory, kernel_.layouts.page, kernel_.layouts.slab, watched.frame);
+    if (slab) map.slabs.push_back(*slab);
   }
   PerCpu percpu;
   percpu.offsets = cpu_offsets_;
   Slub slub = TRY(read_caches(kernel_.memory, kernel_.layouts, kernel_.globals.slub));
   Snapshot snapshot;
   kernel_.cache.clear();
+  look_at_kfence();
   add_slabs({kernel_.memory, kernel_.cache, kernel_.layouts, map, percpu}, slub, owners_, snapshot);
   // What was in a sheaf a moment ago was free.
   for (BlockRef block : snapshot.root_blocks) snapshot.live.clear(block.slot);

@@ -33,8 +33,7 @@ class Recheck {
     std::size_t first, end;
   };
   void find_slabs();
-  std::optional<u64> head_of(u64 frame) const;
-  std::optional<SlabPage> read_head(u64 frame) const;
+  void look_at_kfence();
 
   Kernel kernel_;
   Owners& owners_;
@@ -42,6 +41,7 @@ class Recheck {
   std::vector<Addr> objects_;   // ascending
   std::vector<Watched> slabs_;  // ascending
   std::vector<Addr> areas_;
+  std::vector<Addr> kfence_objects_;
   std::unordered_set<u64> freed_;
 };
 

@@ -11,6 +11,7 @@
 
 #include "detector/confirm.h"
 #include "kernel/evidence.h"
+#include "kernel/explain.h"
 #include "kernel/phase_clock.h"
 #include "kernel/recheck.h"
 #include "kernel/self_test.h"
@@ -63,6 +64,7 @@ LookGaps worst_of(const LookGaps& a, const LookGaps& b) {
           .broken_area_lists = std::max(a.broken_area_lists, b.broken_area_lists),
           .tasks_incomplete = a.tasks_incomplete || b.tasks_incomplete,
           .modules_incomplete = a.modules_incomplete || b.modules_incomplete,
+          .kfence_incomplete = a.kfence_incomplete || b.kfence_incomplete,
           .unmapped_linear_bytes = std::max(a.unmapped_linear_bytes, b.unmapped_linear_bytes)};
 }
 
@@ -272,13 +274,17 @@ class Scan {
     u64 looked_into = 0;
   };
 
+  // By owner, size, and stack.
+  using Groups = std::map<std::tuple<u32, u64, u32>, Group>;
+
   void collect_leaks() {
     for (const Module& module : record_.modules)
       add_symbols(target_.memory(), target_.layouts().module, module, target_.symbols());
     Suppressor suppressor(target_.memory(), target_.layouts(), target_.globals(), target_.symbols());
     user_suppressions_.emplace(options_.suppressions, report_.started_unix_s / kSecondsOfADay, target_.symbols());
     std::vector<Tally> suppressed(suppressions().size());
-    std::map<std::pair<u32, u64>, Group> groups;
+    explain_with(look_.get());
+    Groups groups;
     if (confirmation_.passes() >= 2) {
       confirmation_.for_each(
           [&](const Confirmation::Candidate& candidate) { add_leak(candidate, suppressor, suppressed, groups); });
@@ -309,7 +315,7 @@ class Scan {
   }
 
   void add_leak(const Confirmation::Candidate& candidate, const Suppressor& suppressor, std::vector<Tally>& suppressed,
-                std::map<std::pair<u32, u64>, Group>& groups) {
+                Groups& groups) {
     u32 number = next_leaked_++;
     if (!candidate.was_judged) {
       // Its slab did not hold still in the last pass; the passes before it are enough.
@@ -318,14 +324,15 @@ class Scan {
       record_.unreferenced += {1, candidate.size_bytes};
     }
     const Owner& owner = target_.owners()[candidate.owner];
-    Group& group = groups.try_emplace({candidate.owner, candidate.size_bytes}).first->second;
+    u32 stack = explainer_->stack_of(owner, candidate.address);
+    Group& group = groups.try_emplace({candidate.owner, candidate.size_bytes, stack}).first->second;
     bool is_kept = group.leak.objects.size() < kObjectsOfEachGroup || kept_objects_ < options_.max_objects;
     // The built-in rules are about sysctl; its headers are small.
     bool may_be_suppressed = owner.kind == BlockKind::Slab && candidate.size_bytes <= kLargestSuppressed;
     std::vector<std::byte> contents;
     if (is_kept || may_be_suppressed || user_suppressions_->needs_contents() || group.looked_into < kEvidenceObjects)
       contents = contents_of(candidate);
-    if (!group.evidence) start(group, owner, candidate);
+    if (!group.evidence) start(group, owner, candidate, stack);
     if (may_be_suppressed) {
       if (auto rule = suppressor.match(contents)) {
         suppressed[*rule] += {1, candidate.size_bytes};
@@ -341,6 +348,7 @@ class Scan {
     if (group.looked_into < kEvidenceObjects) {
       ++group.looked_into;
       group.evidence->add(contents);
+      explainer_->point(candidate.address, contents, *group.evidence);
     }
     if (!is_kept) return;
     ++kept_objects_;
@@ -350,23 +358,40 @@ class Scan {
                                   .checksum = candidate.checksum,
                                   .contents = std::move(contents),
                                   .head = graph_ ? leaked_[graph_->head[number]] : candidate.address});
+    explainer_->explain(owner, group.leak, group.leak.objects.back());
   }
 
-  void start(Group& group, const Owner& owner, const Confirmation::Candidate& candidate) {
+  void start(Group& group, const Owner& owner, const Confirmation::Candidate& candidate, u32 stack) {
     group.leak.kind = owner.kind;
     group.leak.cache = owner.name;
     group.leak.object_size_bytes = candidate.size_bytes;
-    if (owner.caller) group.leak.stack.push_back(to_frame(owner.caller, target_.symbols()));
+    group.leak.stack = explainer_->frames(owner, stack);
     if (owner.kind == BlockKind::Slab) {
       if (owner.is_merged) group.leak.aliases = aliases_of(owner.name);
       group.leak.type = type_of_cache(
           owner.name, candidate.size_bytes, target_.btf(), [&](std::string_view name) { return target_.source().text(name); },
           target_.paths().module_btf);
+      if (!group.leak.type.empty() && owner.is_merged)
+        group.leak.type_reason = "the cache is called after it, but SLUB has merged other caches into this one";
     }
     group.evidence.emplace(target_.symbols());
   }
 
-  void finish(Group& group) const { group.leak.evidence = group.evidence->result(kEvidenceLines); }
+  void finish(Group& group) const {
+    group.leak.evidence = group.evidence->result(kEvidenceLines);
+    explainer_->finish(group.leak);
+  }
+
+  void explain_with(const Look* look) {
+    explainer_.emplace(target_.kernel(),
+                       Explainer::Input{.look = look,
+                                        .owners = target_.owners(),
+                                        .btf = target_.btf(),
+                                        .symbols = target_.symbols(),
+                                        .leaked = look ? confirmation_.confirmed(look->snapshot.live.size()) : BitVector(),
+                                        .text_of = [this](std::string_view name) { return target_.source().text(name); },
+                                        .module_btf = target_.paths().module_btf});
+  }
 
   // The names under which merged caches were made: in sysfs each is a link to the folder of all, named by a unique id.
   std::vector<std::string> aliases_of(const std::string& name) {
@@ -439,6 +464,7 @@ class Scan {
     gap("vmalloc lists", {r.gaps.broken_area_lists, 0}, "changed at every try: areas may be missing");
     gap("task lists", {r.gaps.tasks_incomplete ? 1U : 0U, 0}, "changed at every try: stacks may be missing");
     gap("module lists", {r.gaps.modules_incomplete ? 1U : 0U, 0}, "changed while it was read: data of modules may be missing");
+    gap("KFENCE's table", {r.gaps.kfence_incomplete ? 1U : 0U, 0}, "could not be read: its objects are not known");
     gap("memory of roots and blocks", {0, r.unread_bytes}, "was gone when its turn came: references in it are not seen", false);
     // A few slabs are always moving on a busy machine; many mean that leaks may hide in them.
     gap("slabs that did not hold still", {r.unstable_slabs, r.unstable_slab_bytes}, "their objects were taken as referenced",
@@ -462,6 +488,7 @@ class Scan {
   std::unique_ptr<Look> look_;  // the last one, when its pass was whole
   std::vector<Addr> leaked_;    // in the order of the confirmation
   std::optional<UserSuppressions> user_suppressions_;
+  std::optional<Explainer> explainer_;
   std::optional<LeakGraph> graph_;                       // of these
   u32 next_leaked_ = 0;                                  // number in leaked_
   std::multimap<std::string, std::string> sysfs_names_;  // unique id -> names
