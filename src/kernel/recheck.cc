@@ -26,7 +26,7 @@ void Recheck::find_slabs() {
     if (!head) continue;
     if (slabs_.empty() || slabs_.back().frame != *head) {
       if (slabs_.size() == kMostSlabs) break;
-      slabs_.push_back({*head, i, i});
+      slabs_.push_back({.frame = *head, .first = i, .end = i, .seen = {}, .is_still = false});
     }
     slabs_.back().end = i + 1;
   }
@@ -60,34 +60,67 @@ std::optional<SlabPage> Recheck::read_head(u64 frame) const {
   return slab;
 }
 
-Result<void> Recheck::look() {
-  PageMap map;
-  for (const Watched& watched : slabs_) {
-    if (auto slab = read_head(watched.frame)) map.slabs.push_back(*slab);
+bool Recheck::is_still(const Watched& watched, const SlabPage& now) const {
+  if (kernel_.layouts.sheaves || now.frozen || !watched.seen) return false;
+  return now.cache == watched.seen->cache && now.counters == watched.seen->counters && now.freelist == watched.seen->freelist;
+}
+
+// Those of the slabs as they are first seen: what becomes another cache's slab later is gone.
+Result<void> Recheck::read_caches_of(const PageMap& map) {
+  Slub all = TRY(read_caches(kernel_.memory, kernel_.layouts, kernel_.globals.slub));
+  std::unordered_set<u64> wanted;
+  for (const SlabPage& slab : map.slabs) wanted.insert(slab.cache.value);
+  caches_.emplace();
+  caches_->symbols = all.symbols;
+  for (Cache& cache : all.caches) {
+    if (!wanted.contains(cache.address.value)) continue;
+    caches_->by_address.emplace(cache.address.value, static_cast<u32>(caches_->caches.size()));
+    caches_->caches.push_back(std::move(cache));
   }
+  return {};
+}
+
+Result<void> Recheck::look() {
+  TRY(look_at_areas());
+  PageMap map;
+  for (Watched& watched : slabs_) {
+    auto slab = read_head(watched.frame);
+    watched.is_still = slab && is_still(watched, *slab);
+    if (watched.is_still) continue;
+    watched.seen = slab;
+    if (slab) map.slabs.push_back(*slab);
+  }
+  if (!caches_) TRY(read_caches_of(map));
   PerCpu percpu;
   percpu.offsets = cpu_offsets_;
-  Slub slub = TRY(read_caches(kernel_.memory, kernel_.layouts, kernel_.globals.slub));
+  Slub slub = *caches_;
   Snapshot snapshot;
   kernel_.cache.clear();
   add_slabs({kernel_.memory, kernel_.cache, kernel_.layouts, map, percpu}, slub, owners_, snapshot);
   // What was in a sheaf a moment ago was free.
   for (BlockRef block : snapshot.root_blocks) snapshot.live.clear(block.slot);
   std::size_t next = 0;
-  for (const Watched& watched : slabs_) {
-    auto page = std::ranges::lower_bound(map.slabs, watched.frame, {}, &SlabPage::frame);
-    u64 slab_bytes = page != map.slabs.end() && page->frame == watched.frame ? kPageBytes << page->order : 0;
+  for (Watched& watched : slabs_) {
+    if (watched.is_still) continue;
+    u64 slab_bytes = watched.seen ? kPageBytes << watched.seen->order : 0;
     Addr start = kernel_.memory.space().linear(watched.frame * kPageBytes);
     bool is_slab = next < snapshot.spans.size() && snapshot.spans[next].start - start < slab_bytes;
-    const Span* span = is_slab ? &snapshot.spans[next++] : nullptr;
-    if (span != nullptr && span->has(span_flag::kRoot)) continue;  // it did not hold still
-    for (std::size_t i = watched.first; i < watched.end; ++i) {
-      u64 slot = span == nullptr ? 0 : (objects_[i] - span->start) / snapshot.shape_of(*span).stride_bytes;
-      bool is_live = span != nullptr && slot < span->slots && snapshot.live.test(span->first_slot + slot);
-      if (!is_live) freed_.insert(objects_[i].value);
-    }
+    judge(watched, snapshot, is_slab ? &snapshot.spans[next++] : nullptr);
   }
   return {};
+}
+
+// `span`: the slab in this look; none: it is gone.
+void Recheck::judge(Watched& watched, const Snapshot& snapshot, const Span* span) {
+  if (span != nullptr && span->has(span_flag::kRoot)) {  // it did not hold still
+    watched.seen.reset();
+    return;
+  }
+  for (std::size_t i = watched.first; i < watched.end; ++i) {
+    u64 slot = span == nullptr ? 0 : (objects_[i] - span->start) / snapshot.shape_of(*span).stride_bytes;
+    bool is_live = span != nullptr && slot < span->slots && snapshot.live.test(span->first_slot + slot);
+    if (!is_live) freed_.insert(objects_[i].value);
+  }
 }
 
 Result<void> Recheck::look_at_areas() {
