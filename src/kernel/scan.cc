@@ -29,9 +29,8 @@ constexpr u64 kEvidenceBytes = 4096;  // of an object that are searched
 constexpr u64 kEvidenceObjects = 64;  // of a group that are searched
 constexpr std::size_t kEvidenceLines = 12;
 constexpr std::size_t kMostRechecked = 1 << 16;
-constexpr int kRechecks = 20;
-constexpr double kRecheckInterval = 0.1;  // seconds
-constexpr int kAreaLooks = 5;             // at per-CPU areas, in each interval
+constexpr int kRechecks = 100;
+constexpr double kRecheckInterval = 0.02;  // seconds
 constexpr u64 kMostGraphed = 1 << 17;     // leaked blocks: more would take more memory than they are worth
 constexpr u64 kObjectsOfEachGroup = 16;   // are kept at least, however many groups there are
 
@@ -241,13 +240,8 @@ class Scan {
     Recheck recheck(target_.kernel(), target_.owners(), record_.copy_offsets, std::move(objects));
     for (Addr area : areas) recheck.watch_area(area);
     for (int i = 0; i < kRechecks && !stopped(); ++i) {
-      if (hooks_.wait) hooks_.wait(kRecheckInterval / kAreaLooks);
+      if (hooks_.wait) hooks_.wait(kRecheckInterval);
       if (!target_.source().begin(fmt::format("recheck {}", i + 1))) break;
-      TRY(recheck.look_at_areas());
-      for (int j = 1; j < kAreaLooks; ++j) {
-        if (hooks_.wait) hooks_.wait(kRecheckInterval / kAreaLooks);
-        TRY(recheck.look_at_areas());
-      }
       TRY(recheck.look());
     }
     confirmation_.drop_if([&](const Confirmation::Candidate& candidate) { return recheck.was_freed(candidate.address); });
