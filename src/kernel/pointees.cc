@@ -60,7 +60,7 @@ std::string Pointees::name_of(BlockRef ref, Addr at) const {
   // A pointer to a page's descriptor, or to a CPU's copy.
   if (offset < snapshot.shape_of(span).object_bytes) text += fmt::format("+0x{:x}", offset);
   std::string_view state = input_.state ? input_.state(ref.slot) : std::string_view();
-  if (!state.empty()) text += fmt::format(", {},", state);
+  if (!state.empty()) text += fmt::format(" ({})", state);
   return text;
 }
 

@@ -43,7 +43,7 @@ TEST_P(PointeesTest, ABlockThatIsLeakedTooIsSaidToBeSo) {
   kernel_.point(block_ + 16, kernel_.kmalloc(128));
   auto found = find(block_);
   ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].text, "kmalloc-128+0x0, leaked too,");
+  EXPECT_EQ(found[0].text, "kmalloc-128+0x0 (leaked too)");
 }
 
 TEST_P(PointeesTest, AVmallocAreaIsNamedByWhoAllocatedIt) {

@@ -31,8 +31,8 @@ constexpr std::size_t kEvidenceLines = 12;
 constexpr std::size_t kMostRechecked = 1 << 16;
 constexpr int kRechecks = 100;
 constexpr double kRecheckInterval = 0.02;  // seconds
-constexpr u64 kMostGraphed = 1 << 17;     // leaked blocks: more would take more memory than they are worth
-constexpr u64 kObjectsOfEachGroup = 16;   // are kept at least, however many groups there are
+constexpr u64 kMostGraphed = 1 << 17;      // leaked blocks: more would take more memory than they are worth
+constexpr u64 kObjectsOfEachGroup = 16;    // are kept at least, however many groups there are
 
 // The most memory that this process ever had; 0: not known.
 u64 peak_memory_bytes() {

