@@ -74,6 +74,29 @@ TEST(BitVector, SubtractLeavesWhatIsOnlyHere) {
   EXPECT_EQ(bits_of(bits, 0, 130), (std::vector<u64>{3, 129}));
 }
 
+TEST(BitVector, FindInStopsAtTheEndOfItsRange) {
+  BitVector bits;
+  bits.resize(300);
+  for (u64 bit : {3U, 130U, 299U}) bits.set(bit);
+  EXPECT_EQ(bits.find_in(0, 300), 3U);
+  EXPECT_EQ(bits.find_in(4, 130), 130U) << "none: the end";
+  EXPECT_EQ(bits.find_in(4, 129), 129U);
+  EXPECT_EQ(bits.find_in(4, 131), 130U);
+  EXPECT_EQ(bits.find_in(131, 300), 299U);
+  EXPECT_EQ(bits.find_in(200, 200), 200U);
+  EXPECT_EQ(bits.find_from(300), 300U);
+}
+
+TEST(BitVector, ComplementWithinLeavesWhatIsOnlyThere) {
+  BitVector bits, all;
+  bits.resize(130);
+  all.resize(130);
+  for (u64 bit : {3U, 64U}) bits.set(bit);
+  for (u64 bit : {4U, 64U, 129U}) all.set(bit);
+  bits.complement_within(all);
+  EXPECT_EQ(bits_of(bits, 0, 130), (std::vector<u64>{4, 129}));
+}
+
 TEST(BitVector, AgreesWithAVectorOfBoolsOnRandomRanges) {
   std::mt19937_64 random(1);
   for (int round = 0; round < 300; ++round) {
@@ -85,9 +108,10 @@ TEST(BitVector, AgreesWithAVectorOfBoolsOnRandomRanges) {
       u64 first = random() % size, count = random() % (size - first + 1);
       bits.set_range(first, count);
       std::fill_n(plain.begin() + static_cast<std::ptrdiff_t>(first), count, true);
-      u64 cleared = random() % size;
+      u64 cleared = random() % size, more = random() % std::min<u64>(size - cleared, 80);
       bits.clear(cleared);
-      plain[cleared] = false;
+      bits.clear_range(cleared, more);
+      std::fill_n(plain.begin() + static_cast<std::ptrdiff_t>(cleared), std::max<u64>(more, 1), false);
     }
     std::vector<u64> expected;
     for (u64 bit = 0; bit < size; ++bit) {
@@ -96,6 +120,8 @@ TEST(BitVector, AgreesWithAVectorOfBoolsOnRandomRanges) {
     ASSERT_EQ(bits_of(bits, 0, size), expected) << "round " << round;
     ASSERT_EQ(bits.count(), expected.size());
     ASSERT_EQ(bits.count(0, size), expected.size());
+    u64 from = random() % size, count = random() % (size - from + 1);
+    ASSERT_EQ(bits.count(from, count), bits_of(bits, from, count).size()) << from << " " << count;
   }
 }
 

@@ -12,6 +12,11 @@ namespace orphan {
 
 using Bytes = std::span<const std::byte>;
 
+// Copies all of `from` to the beginning of `to`, which has room for it. std::ranges::copy of bytes is a loop in g++ 12.
+inline void copy_bytes(Bytes from, std::byte* to) {
+  if (!from.empty()) std::memcpy(to, from.data(), from.size());
+}
+
 // The T at `offset` in the byte order of this machine, or nothing when it would end past the end.
 template <typename T>
   requires std::is_trivially_copyable_v<T>

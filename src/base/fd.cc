@@ -37,10 +37,15 @@ Result<std::string> read_file(const std::string& path) {
     text.reserve(static_cast<std::size_t>(status.st_size) + kStep);
   for (;;) {
     std::size_t used = text.size();
-    text.resize(used + kStep);
-    ssize_t got = ::read(fd.value(), text.data() + used, kStep);
-    int error_number = errno;
-    text.resize(used + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (text.capacity() - used < kStep) text.reserve(std::max(2 * text.capacity(), used + kStep));
+    // Room is not cleared before it is read into: files of sysfs give a page at a time, however much is asked for.
+    ssize_t got = 0;
+    int error_number = 0;
+    text.resize_and_overwrite(text.capacity(), [&](char* bytes, std::size_t size) {
+      got = ::read(fd.value(), bytes + used, size - used);
+      error_number = errno;
+      return used + static_cast<std::size_t>(std::max<ssize_t>(got, 0));
+    });
     if (got == 0) return text;
     if (got < 0 && error_number != EINTR) return system_error(path, error_number);
   }

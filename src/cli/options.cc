@@ -45,6 +45,22 @@ CLI::Validator seconds() {
   return number<double>("a number of seconds", 0, kLongestSeconds);
 }
 
+// "300M": a whole number of bytes, or of KiB, MiB or GiB with K, M or G behind it.
+std::optional<u64> parse_size(std::string_view text) {
+  constexpr u64 kMost = u64{1} << 50;
+  u64 value{};
+  auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  std::string_view unit(stop, static_cast<std::size_t>(text.data() + text.size() - stop));
+  if (error != std::errc() || unit.size() > 1) return std::nullopt;
+  int shift = 0;
+  if (!unit.empty()) {
+    std::size_t found = std::string_view("KMG").find(unit[0]);
+    if (found == std::string_view::npos) return std::nullopt;
+    shift = 10 * static_cast<int>(found + 1);
+  }
+  return value == 0 || value > kMost >> shift ? std::nullopt : std::optional(value << shift);
+}
+
 std::string complaint_about_target(const std::string& target) {
   if (target == "kernel" || (target.starts_with(kCorePrefix) && target.size() > kCorePrefix.size())) return {};
   return fmt::format("'{}' is neither kernel nor core:FILE", target);
@@ -96,6 +112,14 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       ->check(whole_number(0, 1'000'000'000))
       ->type_name("N")
       ->capture_default_str();
+  sub->add_option_function<std::string>(
+         "--memory-limit", [&scan](const std::string& text) { scan.memory_limit_bytes = *parse_size(text); },
+         "use at most so much memory, even if it takes longer: bytes, or KiB, MiB, GiB with K, M, G behind the number")
+      ->check([](const std::string& text) {
+        return parse_size(text) ? std::string()
+                                : fmt::format("'{}' is not a size, like 300M: a whole number, then K, M, G or nothing", text);
+      })
+      ->type_name("SIZE");
   sub->add_option("--suppressions", scan.suppressions, "leave out what the rules in FILE match; may be given again")
       ->type_name("FILE")
       ->expected(1)

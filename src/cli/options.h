@@ -23,6 +23,7 @@ struct ScanCommand {
   double interval_s = 5;
   double min_age_s = 5;
   u64 max_objects = 10'000;
+  u64 memory_limit_bytes = 0;             // 0: none
   std::vector<std::string> suppressions;  // files
 };
 

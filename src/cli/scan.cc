@@ -81,6 +81,7 @@ struct Run {
                                 .interval_s = command.interval_s,
                                 .min_age_s = command.min_age_s,
                                 .max_objects = command.max_objects,
+                                .memory_limit_bytes = command.memory_limit_bytes,
                                 .suppressions = std::move(suppressions),
                                 .version = ORPHAN_VERSION};
     kernel::ScanHooks hooks{.keep_going = go_on, .wait = {}, .progress = [this](const std::string& what) { session.step(what); }};

@@ -6,20 +6,32 @@
 // Two passes that see the same are enough. A target that moved between them is a busy one: there an address that is allocated
 // and freed all the time can be unreferenced and the same twice, and a leak has to be so in three passes.
 //
-// What is kept between passes is some bits for each slot of the spans that have candidates, and a checksum for each candidate.
+// What is kept between passes: of a slot three bits, of a span with candidates where it is, and of a candidate two bytes, its
+// checksum folded. One change of 65536 goes unnoticed in one pass, and not in the next. The folded checksums of a span are freed
+// as soon as the next pass has judged it, so that those of two passes are never held side by side.
+//
+// Where there is no room even for these, none is kept: that a candidate is unchanged is then found out within a pass, part by
+// part, from two looks with a wait between them.
 #pragma once
+#include <functional>
+#include <memory>
 #include <vector>
 
-#include "memory/memory.h"
-#include "scan/snapshot.h"
+#include "detector/checksum.h"
 
 namespace orphan {
 
-// The kernel's crc32: reflected polynomial 0xEDB88320, no inversion at either end. All zeros with seed 0 give 0.
-u32 kernel_crc32(u32 seed, Bytes bytes);
-
 class Confirmation {
  public:
+  // Keeps at most so many checksums. Of more candidates each part of so many is looked at twice within a pass, and wait() is
+  // called in between.
+  void bound(u64 most_checksums, std::function<void()> wait) {
+    most_checksums_ = most_checksums;
+    wait_ = std::move(wait);
+  }
+  // How often that was so, in all passes.
+  u64 parts() const { return parts_; }
+
   // Takes the blocks of `unreferenced` (one bit a slot of `snapshot`) as this pass's candidates; those that were candidates in
   // the pass before (from the third pass on: in the two before), with the same contents, are confirmed. A block whose contents cannot be read is no candidate. A span that
   // is a root in this pass (it could not be judged) keeps the candidates that it had, as they were.
@@ -31,15 +43,15 @@ class Confirmation {
   // Drops the confirmed ones for which is_gone(candidate) is true.
   template <typename F>
   void drop_if(F&& is_gone) {
-    for_each_bit([&](const Kept& kept, u64 bit, u32 checksum) {
-      if (!counts(bit) || !is_gone(candidate(kept, bit, checksum))) return;
+    for_each_bit([&](const Kept& kept, u64 bit) {
+      if (!counts(bit) || !is_gone(candidate(kept, bit))) return;
       twice_.clear(bit);
-      thrice_.clear(bit);
+      if (passes_ > 2) thrice_.clear(bit);
     });
     recount();
   }
-  // Sets the bit of each confirmed block in the last pass, whose snapshot had so many slots.
-  BitVector confirmed(u64 slots) const;
+  // Bits of the last pass's slots, those that are spared among them.
+  const BitVector& confirmed() const { return passes_ > 2 ? thrice_ : twice_; }
 
   u32 passes() const { return passes_; }
   // Confirmed, and not spared.
@@ -56,61 +68,63 @@ class Confirmation {
     Addr address;
     u64 size_bytes = 0;
     u32 owner = 0;
-    u32 checksum = 0;
     u64 slot = 0;                // in the last snapshot
     bool is_replicated = false;  // `address` is what the copy offsets are added to
     bool was_judged = true;      // in the last pass; false: its span was a root then
+
+    BlockPlace place() const { return {address, size_bytes, is_replicated}; }
   };
   // Calls f(candidate) for each that is confirmed and not spared, in ascending order of their places in the last snapshot, which
   // is not needed any more.
   template <typename F>
   void for_each(F&& f) const {
-    for_each_bit([&](const Kept& kept, u64 bit, u32 checksum) {
-      if (counts(bit)) f(candidate(kept, bit, checksum));
+    for_each_bit([&](const Kept& kept, u64 bit) {
+      if (counts(bit)) f(candidate(kept, bit));
     });
   }
 
  private:
   struct Kept {
     Addr start;
-    u32 slots = 0;
-    u32 owner = 0;
     u64 stride_bytes = 0, object_bytes = 0;
+    u64 first_slot = 0;           // in the last snapshot
+    std::unique_ptr<u16[]> sums;  // folded, one a candidate; none when the candidates are too many
+    u32 slots = 0;
+    u32 span = 0;  // in the last snapshot
+    u32 owner = 0;
     bool is_replicated = false;
     bool was_judged = true;  // in the last pass
-    u64 first_slot = 0;      // in the last snapshot
-    u64 first_bit = 0;       // in the bit vectors
-    u64 first_checksum = 0;  // in checksums_
 
     bool is_same_place(const Kept& other) const {
       return start == other.start && slots == other.slots && stride_bytes == other.stride_bytes && owner == other.owner;
     }
   };
 
-  // Those that are confirmed in the last pass.
-  const BitVector& confirmed() const { return passes_ > 2 ? thrice_ : twice_; }
-  bool counts(u64 bit) const { return confirmed().test(bit) && !spared_.test(bit); }
-  static Candidate candidate(const Kept& kept, u64 bit, u32 checksum) {
-    return {kept.start + (bit - kept.first_bit) * kept.stride_bytes,
+  bool counts(u64 bit) const { return confirmed().test(bit) && (spared_.size() == 0 || !spared_.test(bit)); }
+  static Candidate candidate(const Kept& kept, u64 bit) {
+    return {kept.start + (bit - kept.first_slot) * kept.stride_bytes,
             kept.object_bytes,
             kept.owner,
-            checksum,
-            kept.first_slot + (bit - kept.first_bit),
+            bit,
             kept.is_replicated,
             kept.was_judged};
   }
-  // Calls f(kept, bit, checksum) for each candidate.
+  // Calls f(kept, bit) for each that is confirmed.
   template <typename F>
   void for_each_bit(F&& f) const {
-    u64 n = 0;
-    for (const Kept& kept : kept_) {
-      candidates_.for_each(kept.first_bit, kept.slots, [&](u64 bit) { f(kept, bit, checksums_[n++]); });
-    }
+    for (const Kept& kept : kept_) confirmed().for_each(kept.first_slot, kept.slots, [&](u64 bit) { f(kept, bit); });
   }
-  void recount();
+  void recount() {
+    count_ = confirmed().count() - spared_confirmed_;
+    waiting_ = twice_.count() - confirmed().count() - spared_waiting_;
+  }
 
   class Pass;
 
+  u64 most_checksums_ = ~u64{0};
+  std::function<void()> wait_;
+  bool is_in_parts_ = false;  // there were too many candidates for their checksums
+  u64 parts_ = 0;
   u32 passes_ = 0;
   u64 count_ = 0, count_before_ = 0;
   u64 fresh_ = 0;           // candidates that the last pass saw for the first time
@@ -118,10 +132,11 @@ class Confirmation {
   u64 undecided_ = 0;       // candidates that the last pass could not judge and that are not confirmed
   u64 waiting_ = 0;         // seen twice, where a third time is needed
   std::vector<Kept> kept_;  // as the snapshot has them; only spans with candidates
-  BitVector candidates_;       // of the last pass
-  BitVector twice_, thrice_;   // of these: seen in so many passes or more, one after the other
-  BitVector spared_;
-  std::vector<u32> checksums_;
+  // Bits of the last snapshot's slots.
+  BitVector candidates_;
+  BitVector twice_, thrice_;  // candidates in so many passes or more, one after the other; thrice_ is empty up to the second
+  BitVector spared_;          // of those seen twice; empty: none
+  u64 spared_confirmed_ = 0, spared_waiting_ = 0;
 };
 
 }  // namespace orphan

@@ -30,7 +30,7 @@ class MapReader {
         places_(places),
         visitor_(visitor),
         buffer_((kPiecePages + 1) * page.size_bytes) {
-    Range linear = memory.space().linear_span();
+    Range linear = linear_ = memory.space().linear_span();
     first_frame_ = (linear.start - memory.space().linear_map) / kPageBytes;
     map_.plain.first_frame = map_.reserved.first_frame = map_.unused.first_frame = first_frame_;
     map_.plain.bits.resize(linear.size_bytes / kPageBytes);
@@ -168,7 +168,7 @@ class MapReader {
   // Neighbours often belong to one file and one cgroup: what was just seen is not kept again.
   void add_word(u64 value, u64 frame, Offset offset) {
     if constexpr (kVisits) return;
-    if (!memory_.space().linear_span().contains(Addr{value})) return;
+    if (!linear_.contains(Addr{value})) return;
     u64& seen = recent_[value >> 4 & (recent_.size() - 1)];
     if (seen == value && places_ == WordPlaces::Unknown) return;
     seen = value;
@@ -184,6 +184,7 @@ class MapReader {
   PageVisitor* visitor_;
   PageClass kind_ = PageClass::Tail;  // of the page that was classified last
   std::vector<std::byte> buffer_;
+  Range linear_;
   u64 first_frame_ = 0;
   std::array<u64, 256> recent_{};
   PageMap map_;

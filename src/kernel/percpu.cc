@@ -2,6 +2,7 @@
 #include "kernel/percpu.h"
 
 #include <algorithm>
+#include <bit>
 #include <unordered_set>
 
 namespace orphan::kernel {
@@ -100,17 +101,23 @@ class Reader {
     u64 words = (bits + 63) / 64;
     if (!memory_.read(alloc_map, std::as_writable_bytes(std::span(in_use).first(words)))) return false;
     if (!memory_.read(bound_map, std::as_writable_bytes(std::span(bounds).first(words)))) return false;
-    auto test = [](const std::vector<u64>& map, u64 bit) { return (map[bit / 64] >> (bit % 64) & 1) != 0; };
     u64 bit = begin / kUnitOfAllocation;
     while (bit < bits) {
-      u64 after = bit + 1;
-      while (after < bits && !test(bounds, after)) ++after;
-      if (test(in_use, bit)) {
+      u64 after = next_bound(bounds, bit + 1, bits);
+      if ((in_use[bit / 64] >> (bit % 64) & 1) != 0) {
         result_.areas.push_back({first_cookie + bit * kUnitOfAllocation, (after - bit) * kUnitOfAllocation});
       }
       bit = after;
     }
     return true;
+  }
+
+  // The first bit that is set from `from` on, or `end`; `bounds` has more bits than `end`.
+  static u64 next_bound(std::span<const u64> bounds, u64 from, u64 end) {
+    u64 index = from / 64;
+    u64 word = bounds[index] & (~u64{0} << (from % 64));
+    while (word == 0 && ++index < bounds.size()) word = bounds[index];
+    return word == 0 ? end : std::min(index * 64 + static_cast<u64>(std::countr_zero(word)), end);
   }
 
   const KernelMemory& memory_;

@@ -10,8 +10,10 @@
 #include <map>
 
 #include "detector/confirm.h"
+#include "kernel/block_contents.h"
 #include "kernel/evidence.h"
 #include "kernel/explain.h"
+#include "kernel/memory_limit.h"
 #include "kernel/phase_clock.h"
 #include "kernel/recheck.h"
 #include "kernel/self_test.h"
@@ -79,6 +81,7 @@ class Scan {
 
   Result<Report> run() {
     double start = seconds("at the start");
+    if (options_.memory_limit_bytes != 0) TRY(limit_memory());
     for (u32 pass = 1; pass <= options_.max_passes && !confirmation_.is_settled(); ++pass) {
       if (pass != 1 && hooks_.wait) {
         double seconds = std::max(options_.interval_s, options_.min_age_s);
@@ -124,6 +127,20 @@ class Scan {
   double seconds(std::string_view event) const { return number_in(std::string(text::kSeconds).append(event)); }
   bool stopped() const { return hooks_.keep_going && !hooks_.keep_going(); }
 
+  Result<void> limit_memory() {
+    MemoryNeeds needs{.resident_bytes = static_cast<u64>(number_in(text::kResident))};
+    if (auto text = target_.source().text(target_.paths().slabinfo)) count_slabs(*text, needs);
+    for (Range ram : target_.memory().space().ram) needs.ram_pages += ram.size_bytes / kPageBytes;
+    MemoryPlan plan = TRY(plan_memory(options_.memory_limit_bytes, needs, Target::kCacheBytes));
+    cache_cut_bytes_ = Target::kCacheBytes - plan.cache_bytes;
+    target_.limit_cache(plan.cache_bytes);
+    confirmation_.bound(plan.most_checksums, [this] {
+      say("waiting, to see what changes");
+      if (hooks_.wait) hooks_.wait(options_.min_age_s);
+    });
+    return {};
+  }
+
   Result<void> run_pass(u32 number) {
     if (stopped()) return Error(ErrorCode::Interrupted, "scan");
     TRY(target_.source().begin(fmt::format("pass {}", number)));
@@ -145,7 +162,7 @@ class Scan {
     progress("checking what nothing refers to");
     BitVector unreferenced = count_blocks(look->snapshot, marked.reached, record);
     TRY(confirmation_.add_pass(look->snapshot, unreferenced, target_.memory()));
-    TRY(spare(*look, unreferenced, marked));
+    TRY(spare(*look, std::move(unreferenced), marked));
     record_pass(*look, marked, record);
     Tally live;
     for (Tally kind : record_.by_kind) live += kind;
@@ -171,10 +188,9 @@ class Scan {
 
   // What a live block refers to is no leak while that block is none: one that is new, or has changed, or was referred to in
   // the pass before, may be in somebody's hands, even if this pass did not see in whose.
-  Result<void> spare(const Look& look, const BitVector& unreferenced, MarkResult& marked) {
+  Result<void> spare(const Look& look, BitVector seeds, MarkResult& marked) {
     if (confirmation_.passes() < 2) return {};
-    BitVector seeds = unreferenced;
-    seeds.subtract(confirmation_.confirmed(unreferenced.size()));
+    seeds.subtract(confirmation_.confirmed());
     // Not to be interrupted: the pass counts already, and this is short.
     TRY(mark_from(seeds, look.snapshot, *look.index, target_.memory(), marked));
     confirmation_.spare(marked.reached);
@@ -183,20 +199,14 @@ class Scan {
 
   // Sorts every live block into its class; returns those that nothing refers to.
   BitVector count_blocks(const Snapshot& snapshot, const BitVector& reached, PassRecord& record) const {
-    BitVector unreferenced;
-    unreferenced.resize(snapshot.live.size());
+    BitVector unreferenced = reached;
+    unreferenced.complement_within(snapshot.live);
     for (const Span& span : snapshot.spans) {
       if (span.has(span_flag::kAlias)) continue;
       u64 size = snapshot.shape_of(span).object_bytes;
       bool is_root = span.has(span_flag::kRoot);
-      u64 live = 0, hit = 0;
-      snapshot.live.for_each(span.first_slot, span.slots, [&](u64 slot) {
-        ++live;
-        if (is_root || reached.test(slot))
-          ++hit;
-        else
-          unreferenced.set(slot);
-      });
+      u64 live = snapshot.live.count(span.first_slot, span.slots);
+      u64 hit = live - unreferenced.count(span.first_slot, span.slots);  // of a root: all
       if (is_root && span.has(span_flag::kNoScan)) {
         record.untracked += {live, live * size};
         continue;
@@ -269,11 +279,14 @@ class Scan {
   };
 
   // By owner, size, and stack.
-  using Groups = std::map<std::tuple<u32, u64, u32>, Group>;
+  using GroupKey = std::tuple<u32, u64, u32>;
+  using Groups = std::map<GroupKey, Group>;
 
   void collect_leaks() {
     for (const Module& module : record_.modules)
       add_symbols(target_.memory(), target_.layouts().module, module, target_.symbols());
+    contents_.emplace(target_.memory());
+    checksummer_.emplace(target_.memory(), record_.copy_offsets);
     Suppressor suppressor(target_.memory(), target_.layouts(), target_.globals(), target_.symbols());
     user_suppressions_.emplace(options_.suppressions, report_.started_unix_s / kSecondsOfADay, target_.symbols());
     std::vector<Tally> suppressed(suppressions().size());
@@ -300,12 +313,25 @@ class Scan {
     trim_objects();
   }
 
-  // The first bytes of a block, for a per-CPU one of its first CPU's copy.
-  std::vector<std::byte> contents_of(const Confirmation::Candidate& candidate) const {
-    std::vector<std::byte> bytes(std::min(candidate.size_bytes, kEvidenceBytes));
+  // The first bytes of a block, for a per-CPU one of its first CPU's copy. Valid until the next call.
+  Bytes contents_of(const Confirmation::Candidate& candidate) {
     Addr at = candidate.address + (candidate.is_replicated && !record_.copy_offsets.empty() ? record_.copy_offsets[0] : 0);
-    if (!target_.memory().read(at, bytes)) bytes.clear();
-    return bytes;
+    return contents_->of(at, std::min(candidate.size_bytes, kEvidenceBytes));
+  }
+
+  // As it is now, like the contents that are listed beside it; 0: it cannot be read.
+  u32 checksum_of(const Confirmation::Candidate& candidate) {
+    auto sum = checksummer_->of(candidate.place());
+    return sum ? sum->value_or(0) : 0;
+  }
+
+  // Neighbours mostly belong together: of millions, few ask the map.
+  Group& group_of(const GroupKey& key, Groups& groups) {
+    if (last_group_ == nullptr || last_key_ != key) {
+      last_key_ = key;
+      last_group_ = &groups.try_emplace(key).first->second;
+    }
+    return *last_group_;
   }
 
   void add_leak(const Confirmation::Candidate& candidate, const Suppressor& suppressor, std::vector<Tally>& suppressed,
@@ -319,11 +345,10 @@ class Scan {
     }
     const Owner& owner = target_.owners()[candidate.owner];
     u32 stack = explainer_->stack_of(owner, candidate.address);
-    Group& group = groups.try_emplace({candidate.owner, candidate.size_bytes, stack}).first->second;
+    Group& group = group_of({candidate.owner, candidate.size_bytes, stack}, groups);
     bool is_kept = group.leak.objects.size() < kObjectsOfEachGroup || kept_objects_ < options_.max_objects;
-    // The built-in rules are about sysctl; its headers are small.
-    bool may_be_suppressed = owner.kind == BlockKind::Slab && candidate.size_bytes <= kLargestSuppressed;
-    std::vector<std::byte> contents;
+    bool may_be_suppressed = owner.kind == BlockKind::Slab && suppressor.may_match(candidate.size_bytes);
+    Bytes contents;
     if (is_kept || may_be_suppressed || user_suppressions_->needs_contents() || group.looked_into < kEvidenceObjects)
       contents = contents_of(candidate);
     if (!group.evidence) start(group, owner, candidate, stack);
@@ -346,11 +371,11 @@ class Scan {
     }
     if (!is_kept) return;
     ++kept_objects_;
-    contents.resize(std::min<u64>(contents.size(), kContentsKept));
+    contents = contents.first(std::min<u64>(contents.size(), kContentsKept));
     group.leak.objects.push_back({.address = candidate.address,
                                   .size_bytes = candidate.size_bytes,
-                                  .checksum = candidate.checksum,
-                                  .contents = std::move(contents),
+                                  .checksum = checksum_of(candidate),
+                                  .contents = {contents.begin(), contents.end()},
                                   .head = graph_ ? leaked_[graph_->head[number]] : candidate.address});
     explainer_->explain(owner, group.leak, group.leak.objects.back());
   }
@@ -382,7 +407,7 @@ class Scan {
                                         .owners = target_.owners(),
                                         .btf = target_.btf(),
                                         .symbols = target_.symbols(),
-                                        .leaked = look ? confirmation_.confirmed(look->snapshot.live.size()) : BitVector(),
+                                        .leaked = look ? confirmation_.confirmed() : BitVector(),
                                         .text_of = [this](std::string_view name) { return target_.source().text(name); },
                                         .module_btf = target_.paths().module_btf});
   }
@@ -450,6 +475,9 @@ class Scan {
     bool is_too_large = !report_.has_graph && report_.outcome.leaked.count > kMostGraphed;
     gap("who hangs below whom", {is_too_large ? report_.outcome.leaked.count : 0, 0},
         "not worked out for so many leaks: each is shown as its own head", false);
+    gap("cache of contents", {0, cache_cut_bytes_}, "kept out of it because of --memory-limit: more is read twice", false);
+    gap("parts of the candidates", {confirmation_.parts(), 0},
+        fmt::format("looked at one by one because of --memory-limit, {:g} s each", options_.min_age_s), false);
     gap("page descriptors", {r.gaps.unread_descriptors, r.gaps.unread_descriptors * kPageBytes},
         "could not be read: what their pages hold is not known");
     gap("RAM outside the page tables", {0, r.gaps.unmapped_linear_bytes}, "reads as zeros: references in it are not seen");
@@ -470,8 +498,6 @@ class Scan {
     if (!r.no_self_test.empty()) gap("self-tests", {1, 0}, "no comparison with the kernel's own count: " + r.no_self_test, false);
   }
 
-  static constexpr u64 kLargestSuppressed = 512;
-
   Target& target_;
   const ScanOptions& options_;
   const ScanHooks& hooks_;
@@ -479,8 +505,13 @@ class Scan {
   Confirmation confirmation_;
   PassRecord record_;
   u64 kept_objects_ = 0;
+  u64 cache_cut_bytes_ = 0;
   std::unique_ptr<Look> look_;  // the last one, when its pass was whole
   std::vector<Addr> leaked_;    // in the order of the confirmation
+  std::optional<BlockContents> contents_;
+  std::optional<Checksummer> checksummer_;
+  GroupKey last_key_;
+  Group* last_group_ = nullptr;  // of this key
   std::optional<UserSuppressions> user_suppressions_;
   std::optional<Explainer> explainer_;
   std::optional<LeakGraph> graph_;                       // of these

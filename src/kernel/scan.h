@@ -12,6 +12,7 @@ struct ScanOptions {
   double interval_s = 5;  // from the end of a pass to the start of the next
   double min_age_s = 5;   // between the first sight of a leak as unreferenced and the last
   u64 max_objects = 10'000;
+  u64 memory_limit_bytes = 0;  // of this process; 0: none
   std::vector<SuppressionRule> suppressions;
   std::string version;  // of the program, for the report
 };
@@ -23,7 +24,7 @@ struct ScanHooks {
   std::function<void(std::string)> progress;
 };
 
-// When keep_going says no, the report has what the passes so far have confirmed, and says so.
+// Usage: the memory limit is too low. When keep_going says no, the report has what the passes so far have confirmed, and says so.
 Result<Report> scan(Target& target, const ScanOptions& options, const ScanHooks& hooks);
 
 }  // namespace orphan::kernel

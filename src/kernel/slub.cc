@@ -12,6 +12,7 @@ namespace {
 constexpr u64 kMaxCaches = 1 << 20;
 constexpr u64 kMaxNameBytes = 128;
 constexpr int kTries = 6;
+constexpr u64 kOtherBlocks = 1 << 14;      // room for blocks that are in no slab; more are moved once
 constexpr u64 kNoLeakTrace = 0x0080'0000;  // SLAB_NOLEAKTRACE where BTF does not tell
 
 std::string read_name(const KernelMemory& memory, Addr at) {
@@ -250,7 +251,7 @@ class SlabReader {
   bool mark_live(const Cache& cache, const SlabPage& page, const std::optional<CpuSlab>& cpu, const Span& span) {
     contents_ = {};
     if (page.inuse > page.objects) return false;
-    for (u64 slot = span.first_slot; slot < span.first_slot + span.slots; ++slot) snapshot_.live.clear(slot);
+    snapshot_.live.clear_range(span.first_slot, span.slots);
     // A slab that waits for RCU to be given back holds no objects, and its freelist word is part of an rcu_head.
     if (page.inuse == 0 && !cpu) return true;
     snapshot_.live.set_range(span.first_slot, span.slots);
@@ -362,6 +363,9 @@ Result<Slub> read_caches(const KernelMemory& memory, const Layouts& layouts, con
 }
 
 void add_slabs(const SlabInput& input, Slub& slub, OwnerOf& owners, Snapshot& snapshot) {
+  u64 slots = 0;
+  for (const SlabPage& page : input.map.slabs) slots += page.objects;
+  snapshot.reserve(input.map.slabs.size() + kOtherBlocks, slots + kOtherBlocks);
   SlabReader reader(input, slub, snapshot);
   reader.read_cpu_slabs(input.percpu);
   reader.read_first_sheaves();

@@ -2,6 +2,7 @@
 #include "kernel/source.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <chrono>
@@ -41,6 +42,17 @@ Result<std::string> list_directory(const std::string& path) {
   return list;
 }
 
+// The second number of statm, in pages.
+Result<std::string> resident_memory() {
+  std::string text = TRY(read_file("/proc/self/statm"));
+  std::string_view rest = text;
+  take(rest, ' ');
+  std::string_view word = take(rest, ' ');
+  u64 pages = 0;
+  std::from_chars(word.data(), word.data() + word.size(), pages);
+  return std::to_string(pages * static_cast<u64>(::sysconf(_SC_PAGESIZE)));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Source>> LiveSource::open(const TargetPaths& paths) {
@@ -57,6 +69,7 @@ Result<std::string> LiveSource::text(std::string_view name) {
     return print(self);
   }
   if (name == text::kDate) return std::to_string(system_clock::to_time_t(system_clock::now()));
+  if (name == text::kResident) return resident_memory();
   if (name.starts_with(text::kSeconds))
     return fmt::format("{:.6f}", duration<double>(steady_clock::now().time_since_epoch()).count());
   if (name == paths_.kallsyms) return Symbols::read_proc(paths_.kallsyms);

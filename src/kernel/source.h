@@ -29,8 +29,9 @@ namespace text {
 inline constexpr std::string_view kSegments = "segments of kcore";  // as print() has them
 inline constexpr std::string_view kVmcoreinfo = "vmcoreinfo";
 inline constexpr std::string_view kSelf = "this process";
-inline constexpr std::string_view kDate = "date";         // seconds since 1970
-inline constexpr std::string_view kSeconds = "seconds ";  // and an event, of which it is asked once an epoch: a clock
+inline constexpr std::string_view kDate = "date";                 // seconds since 1970
+inline constexpr std::string_view kResident = "resident memory";  // of this process, in bytes
+inline constexpr std::string_view kSeconds = "seconds ";          // and an event, of which it is asked once an epoch: a clock
 }  // namespace text
 
 class Source {

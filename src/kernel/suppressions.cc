@@ -13,10 +13,17 @@ constexpr std::array<SuppressionText, 2> kSuppressions{{
     {"sysctl-base", "the header of a sysctl base directory (up to 6.4): registered for ever, its caller keeps no pointer"},
 }};
 
+// All rules are about headers of sysctl directories, which are small.
+constexpr u64 kLargest = 512;
+
 }  // namespace
 
 std::span<const SuppressionText> suppressions() {
   return kSuppressions;
+}
+
+bool Suppressor::may_match(u64 size_bytes) const {
+  return layouts_.sysctl && size_bytes >= layouts_.sysctl->header_bytes && size_bytes <= kLargest;
 }
 
 std::optional<std::size_t> Suppressor::match(Bytes contents) const {

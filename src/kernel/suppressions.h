@@ -22,6 +22,8 @@ class Suppressor {
   Suppressor(const KernelMemory& memory, const Layouts& layouts, const Globals& globals, const Symbols& symbols)
       : memory_(memory), layouts_(layouts), globals_(globals), symbols_(symbols) {}
 
+  // Whether a rule may match a slab object of that size; then it is worth reading.
+  bool may_match(u64 size_bytes) const;
   // The number of the rule that matches the slab object with these contents.
   std::optional<std::size_t> match(Bytes contents) const;
 

@@ -10,9 +10,6 @@
 namespace orphan::kernel {
 namespace {
 
-// What may be kept of what was read within one pass. Small machines' slabs fit: then nothing is read twice.
-constexpr u64 kCacheBytes = 16 << 20;
-
 // x86-64 maps the kernel image and the modules in the last 2 GiB; __START_KERNEL_map has been there since v2.6.
 constexpr Addr kImageMap{0xffff'ffff'8000'0000};
 

@@ -20,6 +20,10 @@ class Target {
 
   Result<std::unique_ptr<Look>> look(const LookHooks& hooks) { return take_look(kernel(), owners_, hooks); }
 
+  // Keeps at most so much of what a pass reads.
+  void limit_cache(u64 bytes) { cache_.limit(bytes); }
+  static constexpr u64 kCacheBytes = 16 << 20;  // without a limit. Small machines' slabs fit: then nothing is read twice
+
   // For looks at single slabs.
   Kernel kernel();
   Owners& owners() { return owners_; }

@@ -36,7 +36,7 @@ Result<Bytes> CachingMemory::view(Addr at, std::span<std::byte> scratch) const {
 void CachingMemory::keep(Addr at, Bytes bytes) {
   std::byte* room = bytes.empty() ? nullptr : reserve(bytes.size());
   if (room == nullptr) return;
-  std::ranges::copy(bytes, room);
+  copy_bytes(bytes, room);
   note({at, bytes.size()}, room);
 }
 
@@ -73,7 +73,7 @@ std::byte* CachingMemory::reserve(u64 size) const {
     ++chunk_;
     chunk_used_ = 0;
   }
-  u64 left = capacity_bytes_ - allocated_bytes_;
+  u64 left = capacity_bytes_ - std::min(capacity_bytes_, allocated_bytes_);
   if (size > left) return nullptr;
   u64 chunk_size = std::max(size, std::min(kChunkSize, left));
   Chunk chunk{std::unique_ptr<std::byte[]>(new (std::nothrow) std::byte[chunk_size]), chunk_size};

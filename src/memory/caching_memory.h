@@ -6,6 +6,7 @@
 // How: blocks are laid one after the other into chunks, allocated when the first block needs them. A flat hash table leads
 // from each page that a block touches to the block. One thread at a time.
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -29,6 +30,9 @@ class CachingMemory : public Memory {
 
   // Keeps a block that the caller has read by other means, where there is room.
   void keep(Addr at, Bytes bytes);
+
+  // From now on at most so many bytes of blocks are kept; what is allocated stays.
+  void limit(u64 capacity_bytes) { capacity_bytes_ = std::min(capacity_bytes_, capacity_bytes); }
 
   // Forgets every block.
   void clear();

@@ -274,7 +274,7 @@ Result<void> Recording::read_page(u64 moment, Addr at, std::span<std::byte> out)
     return Error(ErrorCode::NotMapped);
   }
   u64 from = piece->offset + at.value % kPageBytes - piece->first;
-  std::ranges::copy(block->subspan(from, out.size()), out.begin());
+  copy_bytes(block->subspan(from, out.size()), out.data());
   return {};
 }
 

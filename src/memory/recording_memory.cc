@@ -36,7 +36,7 @@ Result<void> RecordingMemory::read_piece(Addr at, std::span<std::byte> out) cons
     for (u64 page = 0; page < pages.size(); page += kPageBytes) {
       writer_.add_page(at.value - skip + page, 0, pages.subspan(page, kPageBytes));
     }
-    std::ranges::copy(pages.subspan(skip, out.size()), out.begin());
+    copy_bytes(pages.subspan(skip, out.size()), out.data());
     return {};
   }
   // Some of it is not there: page by page.
@@ -55,7 +55,7 @@ Result<void> RecordingMemory::read_in_page(Addr at, std::span<std::byte> out) co
   std::span<std::byte> page(pages_.data(), kPageBytes);
   if (inner_.read(at - skip, page)) {
     writer_.add_page(at.value - skip, 0, page);
-    std::ranges::copy(page.subspan(skip, out.size()), out.begin());
+    copy_bytes(page.subspan(skip, out.size()), out.data());
     return {};
   }
   auto done = inner_.read(at, out);

@@ -7,7 +7,12 @@ namespace orphan {
 
 BlockIndex::BlockIndex(const Snapshot& snapshot, Range paged, std::span<const SortedWindow> sorted,
                        std::pmr::memory_resource* resource)
-    : snapshot_(snapshot), paged_(paged), top_(resource), leaves_(resource), sorted_(resource), may_be_(kGranules, resource) {
+    : snapshot_(snapshot),
+      paged_(paged),
+      top_(resource),
+      leaves_(resource),
+      sorted_(resource),
+      may_be_(WordFilter::kGranules, resource) {
   constexpr u64 kLeafBytes = u64{1} << (kPageShift + kLeafShift);
   top_.resize((paged.size_bytes + kLeafBytes - 1) / kLeafBytes);
   for (const SortedWindow& window : sorted) {
@@ -23,9 +28,12 @@ BlockIndex::BlockIndex(const Snapshot& snapshot, Range paged, std::span<const So
     VERIFY(window != sorted_.end());
     window->spans.push_back(i);
   }
-  lowest_ = ~u64{0};
-  for (Sorted& window : sorted_) {
-    std::ranges::sort(window.spans, {}, [&](u32 i) { return snapshot.spans[i].start; });
+  for (u64 i = 0; i < top_.size(); ++i) {
+    if (top_[i] != 0) admit({paged.start + i * kLeafBytes, kLeafBytes}, kPagedBlocks);
+  }
+  for (std::size_t i = 0; i < sorted_.size(); ++i) {
+    Sorted& window = sorted_[i];
+    std::ranges::sort(window.spans, {}, [&](u32 span) { return snapshot.spans[span].start; });
     // A window is as large as what is in it.
     Range used{window.range.start, 0};
     if (!window.spans.empty()) {
@@ -34,16 +42,21 @@ BlockIndex::BlockIndex(const Snapshot& snapshot, Range paged, std::span<const So
       used.size_bytes = last.start - used.start + snapshot.size_bytes(last);
     }
     window.range = used;
-    for (u32 i : window.spans) admit({snapshot.spans[i].start, snapshot.size_bytes(snapshot.spans[i])});
+    u8 what = i < 256U - kFirstWindow ? static_cast<u8>(kFirstWindow + i) : kSeveral;
+    for (u32 span : window.spans) admit({snapshot.spans[span].start, snapshot.size_bytes(snapshot.spans[span])}, what);
   }
-  admit(snapshot.page_descriptors.range);
+  admit(snapshot.page_descriptors.range, kDescriptors);
 }
 
-void BlockIndex::admit(Range range) {
+void BlockIndex::admit(Range range, u8 what) {
   if (range.size_bytes == 0) return;
   lowest_ = std::min(lowest_, range.start.value);
-  u64 last = std::min((range.end() - 1).value >> kGranuleShift, (range.start.value >> kGranuleShift) + kGranules - 1);
-  for (u64 g = range.start.value >> kGranuleShift; g <= last; ++g) may_be_[g & (kGranules - 1)] = 1;
+  u64 first = range.start.value >> WordFilter::kGranuleShift;
+  u64 last = std::min((range.end() - 1).value >> WordFilter::kGranuleShift, first + WordFilter::kGranules - 1);
+  for (u64 g = first; g <= last; ++g) {
+    u8& entry = may_be_[g & (WordFilter::kGranules - 1)];
+    entry = entry == 0 || entry == what ? what : kSeveral;
+  }
 }
 
 void BlockIndex::add_paged(u32 index) {
@@ -61,15 +74,22 @@ void BlockIndex::add_paged(u32 index) {
 }
 
 std::optional<BlockRef> BlockIndex::find_elsewhere(Addr at) const {
-  for (const Sorted& window : sorted_) {
-    if (!window.range.contains(at)) continue;
-    auto span = last_before(window, at);
-    auto found = span ? in_span(*span, at) : std::nullopt;
-    if (found && window.exact && at - snapshot_.slot_address(snapshot_.spans[found->span], found->slot) > 3) return std::nullopt;
-    return found;
+  u8 what = may_be_[WordFilter::granule(at.value)];
+  if (what >= kFirstWindow) return find_in(sorted_[what - kFirstWindow], at);
+  if (what == kSeveral) {
+    for (const Sorted& window : sorted_) {
+      if (window.range.contains(at)) return find_in(window, at);
+    }
   }
-  if (snapshot_.page_descriptors.range.contains(at)) return find_by_descriptor(at);
-  return std::nullopt;
+  return snapshot_.page_descriptors.range.contains(at) ? find_by_descriptor(at) : std::nullopt;
+}
+
+std::optional<BlockRef> BlockIndex::find_in(const Sorted& window, Addr at) const {
+  if (!window.range.contains(at)) return std::nullopt;
+  auto span = last_before(window, at);
+  auto found = span ? in_span(*span, at) : std::nullopt;
+  if (found && window.exact && at - snapshot_.slot_address(snapshot_.spans[found->span], found->slot) > 3) return std::nullopt;
+  return found;
 }
 
 // An alias stands for an address, so an interior one counts in any window. It never stands for another alias: a damaged

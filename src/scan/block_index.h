@@ -20,6 +20,20 @@ struct SortedWindow {
   bool exact = false;
 };
 
+// Tells at once of most words that they refer to no block. A plain value, to be kept in registers where words are looked at;
+// valid as long as its index.
+struct WordFilter {
+  // Granules of the address space that have blocks (or their descriptors), folded to a table.
+  static constexpr u64 kGranuleShift = 30;
+  static constexpr u64 kGranules = 1 << 16;
+  static u64 granule(u64 word) { return word >> kGranuleShift & (kGranules - 1); }
+
+  const u8* may_be = nullptr;  // by granule; 0: nothing
+  u64 lowest = 0;              // nothing is below
+
+  bool passes(u64 word) const { return word >= lowest && may_be[granule(word)] != 0; }
+};
+
 class BlockIndex {
  public:
   // Indexes every span of `snapshot`, which must outlive this and stay as it is. Spans within `paged` must not share pages;
@@ -28,21 +42,18 @@ class BlockIndex {
 
   // The block that `word`, taken as a reference, refers to; whether it is live is not asked. Interior addresses count, one
   // past the end does not.
-  std::optional<BlockRef> find(u64 word) const {
+  [[gnu::always_inline]] inline std::optional<BlockRef> find(u64 word) const {
     u64 offset = word - paged_.start.value;
     if (offset < paged_.size_bytes) return find_paged(Addr{word}, offset);
-    if (word < lowest_ || !may_be_[granule(word)]) return std::nullopt;
+    if (!filter().passes(word)) return std::nullopt;
     return find_elsewhere(Addr{word});
   }
+  WordFilter filter() const { return {may_be_.data(), lowest_}; }
+  const Snapshot& snapshot() const { return snapshot_; }
 
  private:
   static constexpr u64 kPageShift = 12;
   static constexpr u64 kLeafShift = 9;  // pages in a leaf: 2 MiB
-
-  // Most words are no addresses of blocks: a table of the gigabytes that have any, folded to 64 Ki entries, shows it.
-  static constexpr u64 kGranuleShift = 30;
-  static constexpr u64 kGranules = 1 << 16;
-  static u64 granule(u64 word) { return word >> kGranuleShift & (kGranules - 1); }
 
   struct Leaf {
     u32 span_plus_one[1 << kLeafShift];
@@ -74,20 +85,24 @@ class BlockIndex {
     if (slot >= span.slots || offset - slot * shape.stride_bytes >= shape.object_bytes) return std::nullopt;
     return BlockRef{index, span.first_slot + slot};
   }
+  // What a granule has. From kFirstWindow on: the sorted window with that number, and nothing else.
+  static constexpr u8 kPagedBlocks = 1, kSeveral = 2, kDescriptors = 3, kFirstWindow = 4;
+
   std::optional<BlockRef> find_elsewhere(Addr at) const;
+  std::optional<BlockRef> find_in(const Sorted& window, Addr at) const;
   std::optional<BlockRef> find_aliased(Addr at) const;
   std::optional<u32> last_before(const Sorted& window, Addr at) const;
   std::optional<BlockRef> find_by_descriptor(Addr at) const;
   void add_paged(u32 index);
-  void admit(Range range);
+  void admit(Range range, u8 what);
 
   const Snapshot& snapshot_;
   Range paged_;
-  u64 lowest_ = 0;             // no sorted window or descriptor is below
+  u64 lowest_ = ~u64{0};       // no block or descriptor is below
   std::pmr::vector<u32> top_;  // leaf number + 1
   std::pmr::vector<Leaf> leaves_;
   std::pmr::vector<Sorted> sorted_;
-  std::pmr::vector<u8> may_be_;  // by granule: a block outside of the paged window or a descriptor may be there
+  std::pmr::vector<u8> may_be_;  // see WordFilter
 };
 
 }  // namespace orphan

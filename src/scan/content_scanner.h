@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the words of roots and of blocks, in big pieces, and hands each to a visitor. What is common to marking and to looking
-// for references.
+// Reads the words of roots and of blocks, in big pieces, and hands those that may refer to a block to a visitor. What is common
+// to marking and to looking for references.
 #pragma once
 #include <algorithm>
 
 #include "memory/memory.h"
-#include "scan/snapshot.h"
+#include "scan/block_index.h"
 
 namespace orphan {
 
-// `Visitor` is called as visitor(word, address of the word, what was read behind it); words that are zero may be left out.
+// `Visitor` is called as visitor(word, address of the word, what was read behind it), for words that pass the index's filter.
 // NotMapped is counted in unread_bytes(), any other error is returned.
 template <typename Visitor>
 class ContentScanner {
  public:
-  ContentScanner(const Snapshot& snapshot, const Memory& memory, Visitor visitor, std::pmr::memory_resource* resource)
-      : snapshot_(snapshot), memory_(memory), visitor_(visitor), buffer_(kReadBytes, resource), skip_(resource) {}
+  ContentScanner(const BlockIndex& index, const Memory& memory, Visitor visitor, std::pmr::memory_resource* resource)
+      : snapshot_(index.snapshot()),
+        memory_(memory),
+        visitor_(visitor),
+        filter_(index.filter()),
+        buffer_(kReadBytes, resource),
+        skip_(resource) {}
 
   u64 words() const { return words_; }
   u64 unread_bytes() const { return unread_bytes_; }
@@ -81,19 +86,30 @@ class ContentScanner {
     const std::byte* from = bytes.data();
     const std::byte* end = from + bytes.size() / 8 * 8;
     words_ += bytes.size() / 8;
+    const WordFilter filter = filter_;  // a copy: in a member it would be loaded again for each word
+    Addr end_at = at + bytes.size() / 8 * 8;
     // Much of memory is zero: that is seen four words at a time.
-    for (; end - from >= 32; from += 32, at += 32) {
-      u64 words[4];
-      std::memcpy(words, from, sizeof words);
-      if ((words[0] | words[1] | words[2] | words[3]) == 0) continue;
-      for (u64 i = 0; i < 4; ++i) visitor_(words[i], at + i * 8, Bytes(from + (i + 1) * 8, end));
+    for (; end - from >= 32; from += 32) {
+      u64 a = load_unchecked<u64>(from), b = load_unchecked<u64>(from + 8);
+      u64 c = load_unchecked<u64>(from + 16), d = load_unchecked<u64>(from + 24);
+      if ((a | b | c | d) == 0) continue;
+      if (filter.passes(a)) visit(from, end, end_at);
+      if (filter.passes(b)) visit(from + 8, end, end_at);
+      if (filter.passes(c)) visit(from + 16, end, end_at);
+      if (filter.passes(d)) visit(from + 24, end, end_at);
     }
-    for (; from != end; from += 8, at += 8) visitor_(load_unchecked<u64>(from), at, Bytes(from + 8, end));
+    for (; from != end; from += 8) {
+      if (filter.passes(load_unchecked<u64>(from))) visit(from, end, end_at);
+    }
+  }
+  // Out of line, so that the loop above keeps what it needs in registers.
+  [[gnu::noinline]] void visit(const std::byte* from, const std::byte* end, Addr end_at) {
+    visitor_(load_unchecked<u64>(from), end_at - static_cast<u64>(end - from), Bytes(from + 8, end));
   }
 
   Result<void> scan_big(const Span& span, BitVector& pending) {
     u64 end = span.first_slot + span.slots;
-    for (u64 slot = pending.find_from(span.first_slot); slot < end; slot = pending.find_from(slot + 1)) {
+    for (u64 slot = pending.find_in(span.first_slot, end); slot < end; slot = pending.find_in(slot + 1, end)) {
       pending.clear(slot);
       TRY(scan_range({snapshot_.slot_address(span, slot), snapshot_.shape_of(span).object_bytes}));
     }
@@ -103,7 +119,7 @@ class ContentScanner {
   // Few of many: only their bytes are read.
   Result<void> scan_single(const Span& span, BitVector& pending) {
     u64 end = span.first_slot + span.slots;
-    for (u64 slot = pending.find_from(span.first_slot); slot < end; slot = pending.find_from(slot + 1)) {
+    for (u64 slot = pending.find_in(span.first_slot, end); slot < end; slot = pending.find_in(slot + 1, end)) {
       pending.clear(slot);
       u64 size = snapshot_.shape_of(span).object_bytes;
       auto contents = memory_.view(snapshot_.slot_address(span, slot), std::span(buffer_).first(size));
@@ -136,6 +152,7 @@ class ContentScanner {
   const Snapshot& snapshot_;
   const Memory& memory_;
   Visitor visitor_;
+  WordFilter filter_;
   std::pmr::vector<std::byte> buffer_;
   std::pmr::vector<Extent> skip_;
   u64 words_ = 0;

@@ -18,7 +18,9 @@ enum class Forwarding : u8 { No, Yes };
 template <bool kTraces>
 class Marker {
  public:
-  Marker(const Snapshot& snapshot, const BlockIndex& index, const Memory& memory, const MarkOptions& options)
+  // `reached` were reached before; empty: none.
+  Marker(const Snapshot& snapshot, const BlockIndex& index, const Memory& memory, const MarkOptions& options,
+         BitVector reached = BitVector())
       : snapshot_(snapshot),
         index_(index),
         options_(options),
@@ -27,8 +29,13 @@ class Marker {
         pending_(options.resource),
         pending_spans_(options.resource),
         few_(options.resource),
-        scanner_(snapshot, memory, Refer{this}, options.resource) {
-    white_ = snapshot.live;
+        scanner_(index, memory, Refer{this}, options.resource) {
+    if (reached.size() == 0) {
+      white_ = snapshot.live;
+    } else {
+      white_ = std::move(reached);
+      white_.complement_within(snapshot.live);
+    }
     pending_.resize(snapshot.live.size());
     pending_spans_.resize(snapshot.spans.size());
     few_.reserve(kFewSpans);
@@ -54,9 +61,8 @@ class Marker {
     return finish();
   }
 
-  // From blocks instead of roots, where `reached` has been reached before.
-  Result<MarkResult> run_from(const BitVector& seeds, const BitVector& reached) {
-    white_.subtract(reached);
+  // From blocks instead of roots.
+  Result<MarkResult> run_from(const BitVector& seeds) {
     for (u32 i = 0; i < snapshot_.spans.size(); ++i) {
       const Span& span = snapshot_.spans[i];
       if (span.has(span_flag::kAlias)) continue;
@@ -73,8 +79,8 @@ class Marker {
   };
 
   MarkResult finish() {
-    result_.reached = snapshot_.live;
-    result_.reached.subtract(white_);
+    white_.complement_within(snapshot_.live);
+    result_.reached = std::move(white_);
     result_.words = scanner_.words();
     result_.unread_bytes = scanner_.unread_bytes();
     return std::move(result_);
@@ -95,7 +101,9 @@ class Marker {
 
   void refer(u64 word, Addr at, Bytes following) {
     auto block = index_.find(word);
-    if (!block) [[likely]]
+    if (!block) return;
+    // Most were reached before.
+    if (!white_.test(block->slot) && !snapshot_.spans[block->span].has(span_flag::kForwards)) [[likely]]
       return;
     if (!is_hint(snapshot_, word, at, following)) reach(*block, at);
   }
@@ -170,7 +178,7 @@ class Marker {
 Result<void> mark_from(const BitVector& seeds, const Snapshot& snapshot, const BlockIndex& index, const Memory& memory,
                        MarkResult& result) {
   MarkOptions options;
-  MarkResult more = TRY(Marker<false>(snapshot, index, memory, options).run_from(seeds, result.reached));
+  MarkResult more = TRY(Marker<false>(snapshot, index, memory, options, std::move(result.reached)).run_from(seeds));
   result.reached = std::move(more.reached);
   result.words += more.words;
   result.unread_bytes += more.unread_bytes;

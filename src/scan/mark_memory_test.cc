@@ -24,10 +24,11 @@ void* operator new(std::size_t size, std::align_val_t alignment) {
   if (void* at = std::aligned_alloc(step, (size + step - 1) / step * step)) return at;
   std::abort();
 }
-void operator delete(void* at) noexcept {
+// Not inlined: g++ 12 would take the one half of a pair that it sees for a mismatch.
+[[gnu::noinline]] void operator delete(void* at) noexcept {
   std::free(at);
 }
-void operator delete(void* at, std::size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* at, std::size_t) noexcept {
   std::free(at);
 }
 void operator delete(void* at, std::align_val_t) noexcept {

@@ -16,7 +16,7 @@ class Searcher {
         index_(index),
         search_(search),
         found_(found),
-        scanner_(snapshot, memory, Visit{this}, std::pmr::get_default_resource()) {}
+        scanner_(index, memory, Visit{this}, std::pmr::get_default_resource()) {}
 
   Result<void> run() {
     if (search_.search_roots) TRY(search_roots());
@@ -24,7 +24,8 @@ class Searcher {
     for (u32 i = 0; i < snapshot_.spans.size(); ++i) {
       const Span& span = snapshot_.spans[i];
       if (span.has(span_flag::kAlias) || span.has(span_flag::kNoScan)) continue;
-      if (pending.find_from(span.first_slot) >= span.first_slot + span.slots) continue;
+      u64 end = span.first_slot + span.slots;
+      if (pending.find_in(span.first_slot, end) == end) continue;
       if (i % 256 == 0) TRY(check());
       TRY(scanner_.scan_blocks(span, pending));
     }

@@ -119,6 +119,11 @@ struct Snapshot {
   u32 add_shape(u64 stride_bytes, u64 object_bytes, u32 owner);
   // Adds a span of `slots` new slots, none of them live; its number is its index in `spans`.
   u32 add_span(Addr start, u32 slots, u32 shape, u8 flags);
+  // Room for so many more spans and slots: there may be millions, and what grows step by step is held twice at times.
+  void reserve(u64 more_spans, u64 more_slots) {
+    spans.reserve(spans.size() + more_spans);
+    live.reserve(live.size() + more_slots);
+  }
   // Adds an alias of `size_bytes` from `start`, which stands for the addresses from `target` on.
   u32 add_alias(Addr start, u64 size_bytes, Addr target);
 
@@ -150,7 +155,7 @@ struct Snapshot {
 // Whether a word that refers to a block owns nothing: see Snapshot::ignored_words and ContentFilter::is_hint.
 inline bool is_hint(const Snapshot& snapshot, u64 word, Addr at, Bytes following) {
   const auto& ignored = snapshot.ignored_words;
-  if (!ignored.empty() && at >= ignored.front() && std::ranges::binary_search(ignored, at)) return true;
+  if (!ignored.empty() && at >= ignored.front() && at <= ignored.back() && std::ranges::binary_search(ignored, at)) return true;
   return word % 8 != 0 && snapshot.filter != nullptr && snapshot.filter->is_hint(word, at, following);
 }
 
