@@ -22,7 +22,13 @@ Result<Answers> ask(const WhoCommand& command, Session& session) {
   for (u64 address : command.addresses) options.addresses.push_back(Addr{address});
   Answers answers;
   answers.target = "kernel " + target->release();
-  answers.who = TRY(kernel::who({target->kernel(), target->owners(), target->symbols()}, options, session.look_hooks()));
+  kernel::WhoTarget who{.kernel = target->kernel(),
+                        .owners = target->owners(),
+                        .symbols = target->symbols(),
+                        .btf = target->btf(),
+                        .text_of = [&](std::string_view name) { return target->source().text(name); },
+                        .module_btf = target->paths().module_btf};
+  answers.who = TRY(kernel::who(who, options, session.look_hooks()));
   return answers;
 }
 

@@ -53,6 +53,8 @@ ChargeLayouts ChargeLayouts::resolve(const Btf& btf) {
   layouts.cgroup = cgroup_layout(btf);
   layouts.slab = entry_layout(btf, "slabobj_ext", "objcg", "ref.ct");
   layouts.percpu = entry_layout(btf, "pcpuobj_ext", "cgroup", "tag.ct");
+  if (!layouts.slab.charge && layouts.slab.bytes == 8) layouts.slab.charge = maybe(btf, "slabobj_ext", "_objcg");
+  if (auto bit = btf.member("slab", "obj_exts_in_object"); bit && bit->bit_size == 1) layouts.slab.in_object = bit;
   if (auto stride = btf.member("slab", "stride"); stride && stride->size_bytes <= 4) layouts.slab.slab_stride = stride;
   layouts.percpu_vector = maybe(btf, "pcpu_chunk", "obj_exts");
   if (!layouts.percpu_vector) layouts.percpu_vector = maybe(btf, "pcpu_chunk", "obj_cgroups");
@@ -121,6 +123,11 @@ std::optional<Charges::Place> Charges::in_slab(Addr object) {
     auto bytes = std::as_writable_bytes(std::span(&value, 1)).first(member.size_bytes);
     if (!kernel_.memory.read(descriptor + member.offset_bytes, bytes)) return std::nullopt;
     if (value != 0) stride = value;
+  }
+  if (layouts_.slab.in_object) {
+    auto flags = read_value<u8>(kernel_.memory, descriptor + layouts_.slab.in_object->offset_bytes);
+    if (!flags) return std::nullopt;
+    if ((*flags >> layouts_.slab.in_object->bit_offset & 1) != 0) stride = *size;
   }
   return Place{Addr{*word & ~kFlagBits} + number * stride, &layouts_.slab};
 }

@@ -25,6 +25,7 @@ struct ChargeLayouts {
     u32 bytes = 8;
     std::optional<u32> charge = 0;      // the obj_cgroup
     std::optional<u32> tag;             // of allocation profiling
+    std::optional<Member> in_object;    // struct slab: each entry stands in its object, since v7.3
     std::optional<Member> slab_stride;  // struct slab: bytes from entry to entry, since v7.0
   };
   Entry slab;

@@ -58,6 +58,10 @@ class ChargesTest : public testing::TestWithParam<FakeVersion> {
   void set_vector(Addr object, u64 word) {
     kernel_.put(kernel_.slab_descriptor(object), "slab", GetParam().is_typed ? "obj_exts" : "memcg_data", word);
   }
+  u64 inuse(Addr object) const {
+    auto& slab = const_cast<FakeKernel&>(kernel_).slab_of(object);
+    return kernel_.word(kernel_.descriptor(slab.frame) + 40) & 0xffff'ffff;
+  }
   void charge(Addr entry, Addr charge) {
     if (has_entries())
       kernel_.put(entry, "slabobj_ext", "objcg", charge);
@@ -93,6 +97,25 @@ TEST_P(ChargesTest, ASlabWithoutAVectorHasNoCharges) {
     set_vector(object, word);
     EXPECT_EQ(cgroup_of(BlockKind::Slab, object), "") << word;
   }
+}
+
+// As since 7.3: the entries are words, and may stand at the ends of the objects.
+TEST_P(ChargesTest, AnEntryMayStandInItsObject) {
+  if (!has_entries() || GetParam().is_shifted || GetParam().is_latest) return;
+  FakeTypes types = kernel_.types();
+  types.remove("slabobj_ext");
+  types.add("struct slabobj_ext 8\n  ptr _objcg 0\nstruct slab 64\n  ptr slab_cache 8\n  u32 obj_exts_in_object 44:3:1\n");
+  types_ = types.load();
+  Addr object = kernel_.kmalloc(64), neighbour = kernel_.kmalloc(64);
+  Addr first{align_down(object.value, kPageBytes)};
+  auto is_in_object = [&](u64 bit) { kernel_.put_word(kernel_.slab_descriptor(object) + 40, bit << 35 | inuse(object)); };
+  set_vector(object, (first.value + 56) | 1);
+  kernel_.point(object + 56, add_charge(add_memcg(slice_)));
+  is_in_object(1);
+  EXPECT_EQ(cgroup_of(BlockKind::Slab, object), "/system.slice");
+  EXPECT_EQ(cgroup_of(BlockKind::Slab, neighbour), "");
+  is_in_object(0);
+  EXPECT_EQ(cgroup_of(BlockKind::Slab, object), object == first ? "/system.slice" : "");
 }
 
 TEST_P(ChargesTest, APageIsChargedToAnObjCgroupOrToACgroupItself) {

@@ -15,11 +15,14 @@ constexpr u32 kFirstLine = 1U << 31;
 
 Explainer::Explainer(const Kernel& kernel, Input input)
     : kernel_(kernel),
+      btf_(input.btf),
       symbols_(input.symbols),
+      text_of_(std::move(input.text_of)),
+      module_btf_(std::move(input.module_btf)),
       leaked_(std::move(input.leaked)),
       origins_(kernel_, input.look == nullptr ? std::span<const Task>() : std::span<const Task>(input.look->tasks)),
       charges_(kernel_, input.btf),
-      types_(input.btf, std::move(input.text_of), std::move(input.module_btf)) {
+      types_(input.btf, text_of_, module_btf_) {
   if (input.look == nullptr) return;
   auto state = [this](u64 slot) { return std::string_view(leaked_.test(slot) ? "leaked too" : ""); };
   pointees_.emplace(Pointees::Input{*input.look, input.owners, kernel_.memory, symbols_, state});
@@ -27,6 +30,17 @@ Explainer::Explainer(const Kernel& kernel, Input input)
 
 void Explainer::point(Addr block, Bytes contents, EvidenceGatherer& to) const {
   if (pointees_) pointees_->add(block, contents, to);
+}
+
+void Explainer::begin(const Owner& owner, u64 size_bytes, u32 stack, Leak& group) const {
+  group.kind = owner.kind;
+  group.cache = owner.name;
+  group.object_size_bytes = size_bytes;
+  group.stack = frames(owner, stack);
+  if (owner.kind != BlockKind::Slab) return;
+  group.type = type_of_cache(owner.name, size_bytes, btf_, text_of_, module_btf_);
+  if (!group.type.empty() && owner.is_merged)
+    group.type_reason = "the cache is called after it, but SLUB has merged other caches into this one";
 }
 
 void Explainer::finish(Leak& group) const {

@@ -29,6 +29,8 @@ class Explainer {
   u32 stack_of(const Owner& owner, Addr block);
   // The stack of that number; where it is not known the caller that the owner has.
   std::vector<Frame> frames(const Owner& owner, u32 stack) const;
+  // Of a new group: whose blocks these are, the stack of that number, and the type where the cache has one of its own.
+  void begin(const Owner& owner, u64 size_bytes, u32 stack, Leak& group) const;
   // Fills in what is known of the single block, one of `group`'s.
   void explain(const Owner& owner, Leak& group, LeakedObject& object);
   // Adds to the evidence where the block, one of those that are looked into, pointed.
@@ -40,7 +42,10 @@ class Explainer {
   const Origin& origin_of(const Owner& owner, Addr block);
 
   Kernel kernel_;
+  const Btf& btf_;
   const Symbols& symbols_;
+  TextOf text_of_;
+  std::string module_btf_;
   BitVector leaked_;
   Origins origins_;
   Charges charges_;

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "kernel/fake_kernel.h"
 #include "kernel/recheck.h"
 
@@ -64,6 +66,16 @@ TEST_P(KfenceTest, AnObjectOfKfenceIsLeaked_OneWithAPointerToItIsHeld) {
   EXPECT_EQ(kernel_.verdict(object), Verdict::Leaked);
   kernel_.add_root_to(object + 50);
   EXPECT_EQ(kernel_.verdict(object), Verdict::Held);
+}
+
+TEST_P(KfenceTest, AnObjectThatIsInASheafIsFree_WhateverKfenceSays) {
+  if (GetParam().barns == FakeBarns::None) return;
+  Addr object = allocate(1, 60);
+  u32 cache = kernel_.add_cache({.name = "shelved", .object_bytes = 64, .sheaf_capacity = 4});
+  put(1, "cache", kernel_.cache(cache).address.value);
+  EXPECT_EQ(kernel_.verdict(object), Verdict::Leaked);
+  kernel_.give_sheaf(cache, 0, "main", kernel_.add_sheaf(cache, std::array{object}));
+  EXPECT_EQ(kernel_.verdict(object), Verdict::NoBlock);
 }
 
 TEST_P(KfenceTest, TheSameWhereTheArrayIsInPagesOfItsOwn) {

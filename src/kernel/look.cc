@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <unordered_set>
 
 #include "kernel/cpu_free_pages.h"
 #include "kernel/rcu_pages.h"
+#include "kernel/sheaves.h"
 
 namespace orphan::kernel {
 namespace {
@@ -198,9 +200,22 @@ class Builder {
     claimed_.clear();
   }
 
+  // A CPU's sheaf takes objects of KFENCE, too, when they are freed: KFENCE is not told before the sheaf is emptied.
+  std::unordered_set<u64> objects_in_sheaves() const {
+    std::unordered_set<u64> held;
+    if (!kernel_.layouts.sheaves || kfence_.objects.empty()) return held;
+    std::vector<u32> caches(look_->slub.caches.size());
+    std::iota(caches.begin(), caches.end(), 0U);
+    Sheaves sheaves = read_sheaves(memory_, kernel_.layouts, look_->slub, caches, look_->percpu.offsets);
+    for (const FreeObject& free : sheaves.objects) held.insert(free.object.value);
+    return held;
+  }
+
   // KFENCE's array holds the address of each object: that is no reference.
   void add_kfence() {
+    std::unordered_set<u64> free = objects_in_sheaves();
     for (const KfenceObject& object : kfence_.objects) {
+      if (free.contains(object.address.value)) continue;
       auto known = look_->slub.by_address.find(object.cache.value);
       if (known == look_->slub.by_address.end()) {
         snapshot_.roots.push_back({{object.address, object.size_bytes}, RootKind::KernelPages});

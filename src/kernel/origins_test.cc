@@ -180,7 +180,10 @@ TEST_P(OriginsTest, ATaskIsNamedIfItIsOlderThanTheBlock_AnotherThatHasItsNumberN
   Addr object = kernel_.allocate(add_tracked_cache(store_user()));
   track(object, frames_, 77);
   Addr task = kernel_.add_task(77);
-  tasks_ = {{.task = task, .pid = 77, .name = "insmod"}};
+  tasks_.resize(1);
+  tasks_[0].task = task;
+  tasks_[0].pid = 77;
+  tasks_[0].name = "insmod";
   u64 allocated_ns = (kNow - 2500 - kStart) * kTickNs;
   kernel_.put(task, "task_struct", "start_time", allocated_ns - kTickNs);
   EXPECT_EQ(origin_of(object).comm, "insmod");

@@ -381,18 +381,8 @@ class Scan {
   }
 
   void start(Group& group, const Owner& owner, const Confirmation::Candidate& candidate, u32 stack) {
-    group.leak.kind = owner.kind;
-    group.leak.cache = owner.name;
-    group.leak.object_size_bytes = candidate.size_bytes;
-    group.leak.stack = explainer_->frames(owner, stack);
-    if (owner.kind == BlockKind::Slab) {
-      if (owner.is_merged) group.leak.aliases = aliases_of(owner.name);
-      group.leak.type = type_of_cache(
-          owner.name, candidate.size_bytes, target_.btf(), [&](std::string_view name) { return target_.source().text(name); },
-          target_.paths().module_btf);
-      if (!group.leak.type.empty() && owner.is_merged)
-        group.leak.type_reason = "the cache is called after it, but SLUB has merged other caches into this one";
-    }
+    explainer_->begin(owner, candidate.size_bytes, stack, group.leak);
+    if (owner.kind == BlockKind::Slab && owner.is_merged) group.leak.aliases = aliases_of(owner.name);
     group.evidence.emplace(target_.symbols());
   }
 

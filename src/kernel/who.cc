@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "kernel/evidence.h"
+#include "kernel/explain.h"
 #include "kernel/places.h"
 #include "kernel/pointees.h"
 #include "scan/mark.h"
@@ -34,6 +35,13 @@ class Asker {
     marked_.emplace(TRY(
         mark(look_->snapshot, *look_->index, kernel_.memory, {.keep_going = hooks_.keep_going, .reached_from = &reached_from_})));
     if (marked_->stopped) return Error(ErrorCode::Interrupted, "following references");
+    explainer_.emplace(kernel_, Explainer::Input{.look = look_.get(),
+                                                 .owners = target_.owners,
+                                                 .btf = target_.btf,
+                                                 .symbols = target_.symbols,
+                                                 .leaked = BitVector(),
+                                                 .text_of = target_.text_of,
+                                                 .module_btf = target_.module_btf});
     for (Addr address : options_.addresses) answers_.push_back(start(address));
     step("looking for references");
     TRY(find_referrers());
@@ -138,7 +146,7 @@ class Asker {
     }
   }
 
-  void gather_evidence(BlockRef block, Who& who) const {
+  void gather_evidence(BlockRef block, Who& who) {
     const Span& span = look_->snapshot.spans[block.span];
     std::vector<std::byte> bytes(std::min(look_->snapshot.shape_of(span).object_bytes, kEvidenceBytes));
     bool is_replicated = span.has(span_flag::kReplicated) && !look_->snapshot.copy_offsets.empty();
@@ -150,9 +158,29 @@ class Asker {
       return std::string_view(is_leaked ? "unreferenced too" : "");
     };
     Pointees({*look_, target_.owners, kernel_.memory, target_.symbols, state}).add(start_of(block), bytes, gatherer);
-    who.evidence = gatherer.result(kEvidenceLines);
+    explain(block, gatherer.result(kEvidenceLines), who);
     bytes.resize(std::min(bytes.size(), kContentsKept));
     who.contents = std::move(bytes);
+  }
+
+  // As a scan does it for a group of leaks; this is one of one block.
+  void explain(BlockRef block, std::vector<Evidence> evidence, Who& who) {
+    const Shape& shape = look_->snapshot.shape_of(look_->snapshot.spans[block.span]);
+    const Owner& owner = target_.owners[shape.owner];
+    Leak group;
+    LeakedObject object{.address = start_of(block)};
+    explainer_->begin(owner, shape.object_bytes, explainer_->stack_of(owner, object.address), group);
+    group.evidence = std::move(evidence);
+    explainer_->finish(group);
+    explainer_->explain(owner, group, object);
+    who.evidence = std::move(group.evidence);
+    who.type = group.type;
+    who.type_reason = group.type_reason;
+    if (!owner.caller) who.stack = std::move(group.stack);  // that stands in the first line
+    who.pid = object.pid;
+    who.comm = object.comm;
+    who.age_s = object.age_s;
+    who.cgroup = object.cgroup;
   }
 
   Result<void> find_referrers() {
@@ -181,6 +209,7 @@ class Asker {
   std::unique_ptr<Look> look_;
   std::optional<Places> places_;
   std::optional<MarkResult> marked_;
+  std::optional<Explainer> explainer_;
   std::pmr::vector<Addr> reached_from_;
   std::vector<Who> answers_;
   std::map<u64, std::vector<std::size_t>> targets_;  // slot -> answers about it

@@ -3,6 +3,7 @@
 // be missing.
 #pragma once
 #include "kernel/look.h"
+#include "kernel/source.h"
 #include "report/who.h"
 
 namespace orphan::kernel {
@@ -18,6 +19,9 @@ struct WhoTarget {
   Kernel kernel;
   Owners& owners;
   Symbols& symbols;
+  const Btf& btf;
+  TextOf text_of;          // for the BTF of modules
+  std::string module_btf;  // the folder that it is in
 };
 Result<std::vector<Who>> who(const WhoTarget& target, const WhoOptions& options, const LookHooks& hooks);
 

@@ -14,7 +14,7 @@ class WhoTest : public testing::TestWithParam<FakeVersion> {
   WhoTest() : symbols_(fake_symbols({{kFakeText + 8 * kPageBytes, "data"}})) {}
 
   std::vector<Who> ask(std::vector<Addr> addresses, u64 max_referrers = 20) {
-    WhoTarget target{kernel_.kernel(), kernel_.owners(), symbols_};
+    WhoTarget target{kernel_.kernel(), kernel_.owners(), symbols_, types_, read_text, "/nowhere/at/all/"};
     auto answers = who(target, {.addresses = std::move(addresses), .max_referrers = max_referrers}, {});
     if (!answers) bug(answers.error().text().c_str());
     return std::move(*answers);
@@ -22,6 +22,7 @@ class WhoTest : public testing::TestWithParam<FakeVersion> {
   Who ask(Addr address) { return ask(std::vector<Addr>{address}).at(0); }
 
   FakeKernel kernel_{GetParam()};
+  Btf types_ = kernel_.types().load();
   Symbols symbols_;
 };
 INSTANTIATE_TEST_SUITE_P(Versions, WhoTest, testing::ValuesIn(kVersions), version_name);
@@ -35,6 +36,20 @@ TEST_P(WhoTest, AnObjectIsNamedByItsCacheAndSize_InteriorAddressesHaveTheirOffse
   EXPECT_EQ(who.block->cache, "kmalloc-128");
   EXPECT_EQ(who.offset_bytes, 24U);
   EXPECT_EQ(who.contents.size(), 128U);
+}
+
+TEST_P(WhoTest, TheTypeIsSaidWhereTheCacheHasOne_AndTheMemberThatPoints) {
+  Addr object = kernel_.kmalloc(128), area = kernel_.allocate(kernel_.add_cache({.name = "kfence_track", .object_bytes = 128}));
+  EXPECT_EQ(ask(object).type, "");
+  if (kernel_.types().size("kfence_track") != 128) return;
+  u32 place = kernel_.offset("kfence_track", "ts_nsec");
+  kernel_.point(area + place, object);
+  Who who = ask(area);
+  EXPECT_EQ(who.type, "struct kfence_track");
+  EXPECT_EQ(who.type_reason, "");
+  ASSERT_EQ(who.evidence.size(), 1U);
+  EXPECT_EQ(who.evidence[0].text, "kmalloc-128+0x0 (unreferenced too)");
+  EXPECT_EQ(who.evidence[0].field, "ts_nsec");
 }
 
 TEST_P(WhoTest, TheStateIsUnreferenced_ReferencedWithARoot_FreeAfterAFree) {

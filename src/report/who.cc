@@ -57,16 +57,38 @@ std::string line_of(const Referrer& referrer) {
   return text;
 }
 
+// Who allocated the block, when, and for whom.
+std::string origin_lines(const Who& who) {
+  std::string out;
+  for (const Frame& frame : who.stack) {
+    print(out, "  {:<7}{}", &frame == &who.stack.front() ? "stack:" : "", to_string(frame));
+    if (!frame.file.empty()) print(out, " {}:{}", printable(frame.file), frame.line);
+    out += '\n';
+  }
+  if (who.pid) {
+    print(out, "  allocated by pid {}", *who.pid);
+    if (!who.comm.empty()) print(out, " ({})", printable(who.comm));
+    if (who.age_s) print(out, ", {:.0f} s ago", *who.age_s);
+    out += '\n';
+  }
+  if (!who.cgroup.empty()) print(out, "  charged to: {}\n", printable(who.cgroup));
+  return out;
+}
+
 std::string block_lines(const Who& who) {
   std::string out;
   print(out, "{} is in {}, {} bytes, at +0x{:x}\n", to_string(who.address), name_of(*who.block),
         with_commas(who.block->size_bytes), who.offset_bytes);
   print(out, "  state: {}\n", meaning(who.block->state));
+  if (!who.type.empty() && who.type_reason.empty()) print(out, "  type: {}\n", printable(who.type));
+  if (!who.type.empty() && !who.type_reason.empty())
+    print(out, "  type: likely {}: {}\n", printable(who.type), printable(who.type_reason));
+  out += origin_lines(who);
   for (const Evidence& evidence : who.evidence) {
     bool is_string = evidence.kind == Evidence::Kind::String;
-    print(out, "  {}: {} at +0x{:x}\n", word_for(evidence.kind),
+    print(out, "  {}: {} at +0x{:x}{}\n", word_for(evidence.kind),
           is_string ? in_quotes(std::string_view(evidence.text).substr(0, kMaxStringBytes)) : printable(evidence.text),
-          evidence.offset_bytes);
+          evidence.offset_bytes, evidence.field.empty() ? "" : " (" + printable(evidence.field) + ")");
   }
   out += hex_dump(who.contents, kMaxDumpBytes, "    ");
   return out;
@@ -100,6 +122,10 @@ Json referrers_json(const std::vector<Referrer>& referrers) {
   return json;
 }
 
+Json text_or_null(const std::string& text) {
+  return text.empty() ? Json() : Json(printable(text));
+}
+
 Json who_json(const Who& who) {
   Json json = Json::object();
   json["address"] = to_string(who.address);
@@ -108,9 +134,19 @@ Json who_json(const Who& who) {
   json["offset"] = who.block ? Json(who.offset_bytes) : Json();
   json["evidence"] = Json::array();
   for (const Evidence& evidence : who.evidence) {
-    json["evidence"].push_back(
-        {{"kind", to_string(evidence.kind)}, {"offset", evidence.offset_bytes}, {"text", printable(evidence.text)}});
+    json["evidence"].push_back({{"kind", to_string(evidence.kind)},
+                                {"offset", evidence.offset_bytes},
+                                {"text", printable(evidence.text)},
+                                {"field", evidence.field.empty() ? Json() : Json(printable(evidence.field))}});
   }
+  json["type"] = text_or_null(who.type);
+  json["type_reason"] = text_or_null(who.type_reason);
+  json["stack"] = Json::array();
+  for (const Frame& frame : who.stack) json["stack"].push_back(to_string(frame));
+  json["pid"] = who.pid ? Json(*who.pid) : Json();
+  json["comm"] = text_or_null(who.comm);
+  json["age_s"] = who.age_s ? Json(*who.age_s) : Json();
+  json["cgroup"] = text_or_null(who.cgroup);
   std::string hex;
   for (std::byte b : who.contents) print(hex, "{:02x}", std::to_integer<unsigned>(b));
   json["hex"] = hex.empty() ? Json() : Json(hex);

@@ -45,10 +45,17 @@ struct Who {
   std::optional<WhoBlock> block = {};  // that holds it
   u64 offset_bytes = 0;                // of the address in the block
   std::vector<Referrer> referrers = {};
-  u64 referrer_count = 0;                // of these the first are listed
-  std::vector<Referrer> path = {};       // from a root to the block: each points at the next one's block; empty: none is known
-  bool is_path_whole = true;             // false: too long; the steps nearest to the block are there
-  std::vector<Evidence> evidence = {};   // symbols and strings in the block
+  u64 referrer_count = 0;               // of these the first are listed
+  std::vector<Referrer> path = {};      // from a root to the block: each points at the next one's block; empty: none is known
+  bool is_path_whole = true;            // false: too long; the steps nearest to the block are there
+  std::vector<Evidence> evidence = {};  // what is in the block, and where it points
+  std::string type = {};                // as of a Leak
+  std::string type_reason = {};
+  std::vector<Frame> stack = {};  // where it was allocated; empty: not known
+  std::optional<u32> pid = {};    // as of a LeakedObject
+  std::string comm = {};
+  std::optional<double> age_s = {};
+  std::string cgroup = {};
   std::vector<std::byte> contents = {};  // its first bytes; of a per-CPU block: the first CPU's
 };
 

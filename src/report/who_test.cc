@@ -51,6 +51,31 @@ TEST(WhoText, SaysTheBlockItsStateItsReferrersAndThePath) {
 )");
 }
 
+TEST(WhoText, SaysTheTypeAndWhoAllocatedWhereThatIsKnown) {
+  Who who = sample();
+  who.type = "struct widget";
+  who.stack = {{.address = Addr{0xffffffffc01d2036}, .symbol = "ring_alloc", .offset = 0x27, .symbol_size = 0x90},
+               {.address = Addr{0x123}}};
+  who.pid = 12;
+  who.comm = "ins\nmod";
+  who.age_s = 61.6;
+  who.cgroup = "/shop";
+  who.evidence[0].field = "ops";
+  std::string text = to_text(who);
+  EXPECT_NE(text.find(R"(
+  type: struct widget
+  stack: ring_alloc+0x27/0x90
+         0x123
+  allocated by pid 12 (ins\nmod), 62 s ago
+  charged to: /shop
+  symbol: widget_ops [widget] at +0x40 (ops)
+)"),
+            std::string::npos)
+      << text;
+  who.type_reason = "its size fits";
+  EXPECT_NE(to_text(who).find("\n  type: likely struct widget: its size fits\n"), std::string::npos);
+}
+
 TEST(WhoText, SaysSoWhenNobodyPointsAtItAndWhenNoBlockIsThere) {
   Who who = sample();
   who.referrers.clear();
