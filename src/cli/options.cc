@@ -3,7 +3,6 @@
 // compiled with exceptions.
 #include "cli/options.h"
 
-#include <bpf/libbpf.h>
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -11,6 +10,8 @@
 #include <map>
 #include <optional>
 #include <sstream>
+
+#include "cli/version.h"
 
 namespace orphan::cli {
 namespace {
@@ -185,11 +186,6 @@ std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
 }
 
 }  // namespace
-
-std::string version_text() {
-  return fmt::format("orphan {} (libbpf {}.{}{})", ORPHAN_VERSION, libbpf_major_version(), libbpf_minor_version(),
-                     ORPHAN_STATIC ? ", static" : "");
-}
 
 Command parse(int argc, char** argv) {
   CLI::App app{"Finds memory that is allocated and that nothing points to any more, in a kernel that is running.", "orphan"};

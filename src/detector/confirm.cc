@@ -15,14 +15,16 @@ class Confirmation::Pass {
         checksummer_(memory, snapshot.copy_offsets),
         kept_(std::exchange(state.kept_, {})),
         candidates_(std::exchange(state.candidates_, BitVector())),
-        confirmed_(std::exchange(state.confirmed_, BitVector())),
+        twice_(std::exchange(state.twice_, BitVector())),
+        thrice_(std::exchange(state.thrice_, BitVector())),
         by_start_(kept_.size()) {
     for (u32 i = 0; i < by_start_.size(); ++i) by_start_[i] = i;
     std::ranges::sort(by_start_, {}, [&](u32 i) { return kept_[i].start; });
     state_.kept_.reserve(kept_.size());
     state_.candidates_.resize(snapshot.live.size());
-    state_.confirmed_.resize(snapshot.live.size());
-    state_.lost_ = state_.passes_ == 1 ? candidates_.count() : confirmed_.count();
+    state_.twice_.resize(snapshot.live.size());
+    if (state_.passes_ >= 2) state_.thrice_.resize(snapshot.live.size());
+    state_.lost_ = state_.passes_ == 1 ? candidates_.count() : (state_.passes_ == 2 ? twice_ : thrice_).count();
   }
 
   Result<void> add(u32 index) {
@@ -55,7 +57,7 @@ class Confirmation::Pass {
   // When there were too many candidates for their checksums: of those that seem to be confirmed, which are unchanged?
   Result<void> check_parts() {
     if (!state_.is_in_parts_) return {};
-    sums_.reserve(std::min(state_.most_checksums_, state_.confirmed_.count()));
+    sums_.reserve(std::min(state_.most_checksums_, state_.twice_.count()));
     std::size_t next = 0;
     auto note = [&](const Kept& kept, u64 slot) -> Result<void> {
       auto sum = TRY(checksum(kept, slot));
@@ -101,8 +103,8 @@ class Confirmation::Pass {
       const Kept& kept = state_.kept_[at.kept];
       if (!kept.was_judged) continue;
       u64 end = kept.first_slot + kept.slots;
-      at.slot = state_.confirmed_.find_in(std::max(at.slot, kept.first_slot), end);
-      for (; at.slot < end; at.slot = state_.confirmed_.find_in(at.slot + 1, end)) {
+      at.slot = state_.twice_.find_in(std::max(at.slot, kept.first_slot), end);
+      for (; at.slot < end; at.slot = state_.twice_.find_in(at.slot + 1, end)) {
         if (most-- == 0) return {};
         TRY(f(kept, at.slot));
       }
@@ -116,11 +118,12 @@ class Confirmation::Pass {
 
   // It has changed, or cannot be read.
   void reject(const Kept& kept, u64 slot) {
-    state_.confirmed_.clear(slot);
+    state_.twice_.clear(slot);
+    if (state_.passes_ >= 2) state_.thrice_.clear(slot);
     ++state_.fresh_;
     const Kept* before = find(kept);
     VERIFY(before != nullptr);
-    if (confirmed_.test(before->first_slot + (slot - kept.first_slot)) || state_.passes_ == 1) ++state_.lost_;
+    if (was_confirmed(before->first_slot + (slot - kept.first_slot))) ++state_.lost_;
   }
 
   Kept* find(const Kept& kept) {
@@ -128,14 +131,29 @@ class Confirmation::Pass {
     return found != by_start_.end() && kept_[*found].is_same_place(kept) ? &kept_[*found] : nullptr;
   }
 
+  // In the pass before; in the first one, all candidates were as good as confirmed.
+  bool was_confirmed(u64 bit) const {
+    if (state_.passes_ == 1) return true;
+    return (state_.passes_ == 2 ? twice_ : thrice_).test(bit);
+  }
+
+  // A candidate of the pass before, with that bit, is one in this pass, too.
+  void set_again(u64 bit, u64 old_bit) {
+    state_.twice_.set(bit);
+    if (twice_.test(old_bit)) state_.thrice_.set(bit);
+    if (was_confirmed(old_bit)) --state_.lost_;
+  }
+
   void carry_over(Kept& kept, Kept& before) {
     kept.sums = std::move(before.sums);
     candidates_.for_each(before.first_slot, before.slots, [&](u64 bit) {
       u64 new_bit = kept.first_slot + (bit - before.first_slot);
+      bool was_thrice = state_.passes_ > 2 && thrice_.test(bit);
       state_.candidates_.set(new_bit);
-      if (confirmed_.test(bit)) state_.confirmed_.set(new_bit);
-      if (confirmed_.test(bit) || state_.passes_ == 1) --state_.lost_;
-      if (!confirmed_.test(bit)) ++state_.undecided_;
+      if (twice_.test(bit)) state_.twice_.set(new_bit);
+      if (was_thrice) state_.thrice_.set(new_bit);
+      if (was_confirmed(bit)) --state_.lost_;
+      if (!(state_.passes_ == 1 ? twice_.test(bit) : was_thrice)) ++state_.undecided_;
     });
   }
 
@@ -144,12 +162,10 @@ class Confirmation::Pass {
     unreferenced_.for_each(kept.first_slot, kept.slots, [&](u64 slot) {
       state_.candidates_.set(slot);
       u64 old_slot = before == nullptr ? 0 : before->first_slot + (slot - kept.first_slot);
-      if (before == nullptr || !candidates_.test(old_slot)) {
+      if (before == nullptr || !candidates_.test(old_slot))
         ++state_.fresh_;
-        return;
-      }
-      state_.confirmed_.set(slot);
-      if (confirmed_.test(old_slot) || state_.passes_ == 1) --state_.lost_;
+      else
+        set_again(slot, old_slot);
     });
   }
 
@@ -174,8 +190,7 @@ class Confirmation::Pass {
         ++state_.fresh_;
         continue;
       }
-      state_.confirmed_.set(kept.first_slot + slot);
-      if (confirmed_.test(before->first_slot + slot) || state_.passes_ == 1) --state_.lost_;
+      set_again(kept.first_slot + slot, before->first_slot + slot);
     }
     if (before != nullptr) before->sums.reset();
     sums_kept_ += sums_.size();
@@ -191,22 +206,28 @@ class Confirmation::Pass {
   const BitVector& unreferenced_;
   Checksummer checksummer_;
   std::vector<Kept> kept_;
-  BitVector candidates_, confirmed_;
+  BitVector candidates_, twice_, thrice_;
   std::vector<u32> by_start_;
   std::vector<u16> sums_;  // of one span, or of a part
   u64 sums_kept_ = 0;      // of this pass
 };
 
 void Confirmation::spare(const BitVector& spared) {
-  if (count_ == 0) return;
-  spared_.resize(confirmed_.size());
+  spared_.resize(twice_.size());
   for (const Kept& kept : kept_) {
     if (!kept.was_judged) continue;
-    confirmed_.for_each(kept.first_slot, kept.slots, [&](u64 bit) {
+    twice_.for_each(kept.first_slot, kept.slots, [&](u64 bit) {
       if (spared.test(bit)) spared_.set(bit);
     });
   }
   recount();
+}
+
+void Confirmation::recount() {
+  u64 confirmed_and_spared = 0;
+  spared_.for_each(0, spared_.size(), [&](u64 bit) { confirmed_and_spared += confirmed().test(bit); });
+  count_ = confirmed().count() - confirmed_and_spared;
+  waiting_ = twice_.count() - spared_.count() - count_;
 }
 
 Result<void> Confirmation::add_pass(const Snapshot& snapshot, const BitVector& unreferenced, const Memory& memory) {

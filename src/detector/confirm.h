@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A leak is monotone: what nothing points to stays so until it is freed. So a leak is live, unreferenced and unchanged from the
-// pass on that sees it first, in two passes at least. Torn reads of a target that moves differ from pass to pass and drop out;
-// a stale word that hides a leak in one pass hides it only until it is overwritten.
+// pass on that sees it first. Torn reads of a target that moves differ from pass to pass and drop out; a stale word that hides a
+// leak in one pass hides it only until it is overwritten.
 //
-// What is kept between passes: of a slot two bits, of a span with candidates where it is, and of a candidate two bytes, its
+// Two passes that see the same are enough. A target that moved between them is a busy one: there an address that is allocated
+// and freed all the time can be unreferenced and the same twice, and a leak has to be so in three passes.
+//
+// What is kept between passes: of a slot three bits, of a span with candidates where it is, and of a candidate two bytes, its
 // checksum folded. One change of 65536 goes unnoticed in one pass, and not in the next. The folded checksums of a span are freed
 // as soon as the next pass has judged it, so that those of two passes are never held side by side.
 //
@@ -30,8 +33,9 @@ class Confirmation {
   u64 parts() const { return parts_; }
 
   // Takes the blocks of `unreferenced` (one bit a slot of `snapshot`) as this pass's candidates; those that were candidates in
-  // the pass before, with the same contents, are confirmed. A block whose contents cannot be read is no candidate. A span that
-  // is a root in this pass (it could not be judged) keeps the candidates that it had, as they were.
+  // the pass before (from the third pass on: in the two before), with the same contents, are confirmed. A block whose contents
+  // cannot be read is no candidate. A span that is a root in this pass (it could not be judged) keeps the candidates that it had,
+  // as they were.
   Result<void> add_pass(const Snapshot& snapshot, const BitVector& unreferenced, const Memory& memory);
 
   // The confirmed ones that the last pass judged and that are in `spared` (bits of its slots) do not count in this pass:
@@ -41,21 +45,24 @@ class Confirmation {
   template <typename F>
   void drop_if(F&& is_gone) {
     for_each_bit([&](const Kept& kept, u64 bit) {
-      if (counts(bit) && is_gone(candidate(kept, bit))) confirmed_.clear(bit);
+      if (!counts(bit) || !is_gone(candidate(kept, bit))) return;
+      twice_.clear(bit);
+      if (passes_ > 2) thrice_.clear(bit);
     });
     recount();
   }
-  // Bits of the last pass's slots.
-  const BitVector& confirmed() const { return confirmed_; }
+  // Those that are confirmed in the last pass: bits of its slots.
+  const BitVector& confirmed() const { return passes_ > 2 ? thrice_ : twice_; }
 
   u32 passes() const { return passes_; }
   // Confirmed, and not spared.
   u64 count() const { return count_; }
-  // Whether the last two passes agree. After the second: they saw the same candidates. Later: what is confirmed is the same; then
-  // candidates that the last pass saw for the first time are no reason to go on, a busy target always has some.
+  // Whether the last two passes agree. After the second: they saw the same candidates. Later: what is confirmed is the same, and
+  // nothing waits for a third time; then candidates that the last pass saw for the first time are no reason to go on, a busy
+  // target always has some.
   bool is_settled() const {
-    if (passes_ < 2 || lost_ != 0) return false;
-    return passes_ == 2 ? fresh_ == 0 && undecided_ == 0 : count_ == count_before_ && undecided_ == 0;
+    if (passes_ < 2 || lost_ != 0 || undecided_ != 0) return false;
+    return passes_ == 2 ? fresh_ == 0 : count_ == count_before_ && waiting_ == 0;
   }
 
   struct Candidate {
@@ -94,7 +101,7 @@ class Confirmation {
     }
   };
 
-  bool counts(u64 bit) const { return confirmed_.test(bit) && (spared_.size() == 0 || !spared_.test(bit)); }
+  bool counts(u64 bit) const { return confirmed().test(bit) && (spared_.size() == 0 || !spared_.test(bit)); }
   static Candidate candidate(const Kept& kept, u64 bit) {
     return {kept.start + (bit - kept.first_slot) * kept.stride_bytes,
             kept.object_bytes,
@@ -103,12 +110,12 @@ class Confirmation {
             kept.is_replicated,
             kept.was_judged};
   }
-  // Calls f(kept, bit) for each that is confirmed.
+  // Calls f(kept, bit) for each that was seen twice.
   template <typename F>
   void for_each_bit(F&& f) const {
-    for (const Kept& kept : kept_) confirmed_.for_each(kept.first_slot, kept.slots, [&](u64 bit) { f(kept, bit); });
+    for (const Kept& kept : kept_) twice_.for_each(kept.first_slot, kept.slots, [&](u64 bit) { f(kept, bit); });
   }
-  void recount() { count_ = confirmed_.count() - spared_.count(); }
+  void recount();
 
   class Pass;
 
@@ -121,10 +128,12 @@ class Confirmation {
   u64 fresh_ = 0;           // candidates that the last pass saw for the first time
   u64 lost_ = 0;            // of the confirmed ones (in the second pass: of the candidates), in the last pass
   u64 undecided_ = 0;       // candidates that the last pass could not judge and that are not confirmed
+  u64 waiting_ = 0;         // seen twice, where a third time is needed
   std::vector<Kept> kept_;  // as the snapshot has them; only spans with candidates
   // Bits of the last snapshot's slots.
-  BitVector candidates_, confirmed_;
-  BitVector spared_;  // of the confirmed; empty: none
+  BitVector candidates_;
+  BitVector twice_, thrice_;  // of these: seen in so many passes or more, one after the other; no thrice before the third pass
+  BitVector spared_;          // of twice_; empty: none
 };
 
 }  // namespace orphan

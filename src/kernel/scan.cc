@@ -12,6 +12,7 @@
 #include "detector/confirm.h"
 #include "kernel/block_contents.h"
 #include "kernel/evidence.h"
+#include "kernel/explain.h"
 #include "kernel/memory_limit.h"
 #include "kernel/phase_clock.h"
 #include "kernel/recheck.h"
@@ -30,11 +31,10 @@ constexpr u64 kEvidenceBytes = 4096;  // of an object that are searched
 constexpr u64 kEvidenceObjects = 64;  // of a group that are searched
 constexpr std::size_t kEvidenceLines = 12;
 constexpr std::size_t kMostRechecked = 1 << 16;
-constexpr int kRechecks = 20;
-constexpr double kRecheckInterval = 0.1;  // seconds
-constexpr int kAreaLooks = 5;             // at per-CPU areas, in each interval
-constexpr u64 kMostGraphed = 1 << 17;     // leaked blocks: more would take more memory than they are worth
-constexpr u64 kObjectsOfEachGroup = 16;   // are kept at least, however many groups there are
+constexpr int kRechecks = 100;
+constexpr double kRecheckInterval = 0.02;  // seconds
+constexpr u64 kMostGraphed = 1 << 17;      // leaked blocks: more would take more memory than they are worth
+constexpr u64 kObjectsOfEachGroup = 16;    // are kept at least, however many groups there are
 
 // The most memory that this process ever had; 0: not known.
 u64 peak_memory_bytes() {
@@ -65,6 +65,7 @@ LookGaps worst_of(const LookGaps& a, const LookGaps& b) {
           .broken_area_lists = std::max(a.broken_area_lists, b.broken_area_lists),
           .tasks_incomplete = a.tasks_incomplete || b.tasks_incomplete,
           .modules_incomplete = a.modules_incomplete || b.modules_incomplete,
+          .kfence_incomplete = a.kfence_incomplete || b.kfence_incomplete,
           .unmapped_linear_bytes = std::max(a.unmapped_linear_bytes, b.unmapped_linear_bytes)};
 }
 
@@ -249,13 +250,8 @@ class Scan {
     Recheck recheck(target_.kernel(), target_.owners(), record_.copy_offsets, std::move(objects));
     for (Addr area : areas) recheck.watch_area(area);
     for (int i = 0; i < kRechecks && !stopped(); ++i) {
-      if (hooks_.wait) hooks_.wait(kRecheckInterval / kAreaLooks);
+      if (hooks_.wait) hooks_.wait(kRecheckInterval);
       if (!target_.source().begin(fmt::format("recheck {}", i + 1))) break;
-      TRY(recheck.look_at_areas());
-      for (int j = 1; j < kAreaLooks; ++j) {
-        if (hooks_.wait) hooks_.wait(kRecheckInterval / kAreaLooks);
-        TRY(recheck.look_at_areas());
-      }
       TRY(recheck.look());
     }
     confirmation_.drop_if([&](const Confirmation::Candidate& candidate) { return recheck.was_freed(candidate.address); });
@@ -282,6 +278,9 @@ class Scan {
     u64 looked_into = 0;
   };
 
+  // By owner, size, and stack.
+  using Groups = std::map<std::tuple<u32, u64, u32>, Group>;
+
   void collect_leaks() {
     for (const Module& module : record_.modules)
       add_symbols(target_.memory(), target_.layouts().module, module, target_.symbols());
@@ -290,7 +289,8 @@ class Scan {
     Suppressor suppressor(target_.memory(), target_.layouts(), target_.globals(), target_.symbols());
     user_suppressions_.emplace(options_.suppressions, report_.started_unix_s / kSecondsOfADay, target_.symbols());
     std::vector<Tally> suppressed(suppressions().size());
-    std::map<std::pair<u32, u64>, Group> groups;
+    explain_with(look_.get());
+    Groups groups;
     if (confirmation_.passes() >= 2) {
       confirmation_.for_each(
           [&](const Confirmation::Candidate& candidate) { add_leak(candidate, suppressor, suppressed, groups); });
@@ -325,8 +325,7 @@ class Scan {
   }
 
   // Neighbours mostly belong together: of millions, few ask the map.
-  Group& group_of(const Confirmation::Candidate& candidate, std::map<std::pair<u32, u64>, Group>& groups) {
-    std::pair key(candidate.owner, candidate.size_bytes);
+  Group& group_of(const Groups::key_type& key, Groups& groups) {
     if (last_group_ == nullptr || last_key_ != key) {
       last_key_ = key;
       last_group_ = &groups.try_emplace(key).first->second;
@@ -335,7 +334,7 @@ class Scan {
   }
 
   void add_leak(const Confirmation::Candidate& candidate, const Suppressor& suppressor, std::vector<Tally>& suppressed,
-                std::map<std::pair<u32, u64>, Group>& groups) {
+                Groups& groups) {
     u32 number = next_leaked_++;
     if (!candidate.was_judged) {
       // Its slab did not hold still in the last pass; the passes before it are enough.
@@ -344,13 +343,14 @@ class Scan {
       record_.unreferenced += {1, candidate.size_bytes};
     }
     const Owner& owner = target_.owners()[candidate.owner];
-    Group& group = group_of(candidate, groups);
+    u32 stack = explainer_->stack_of(owner, candidate.address);
+    Group& group = group_of({candidate.owner, candidate.size_bytes, stack}, groups);
     bool is_kept = group.leak.objects.size() < kObjectsOfEachGroup || kept_objects_ < options_.max_objects;
     bool may_be_suppressed = owner.kind == BlockKind::Slab && suppressor.may_match(candidate.size_bytes);
     Bytes contents;
     if (is_kept || may_be_suppressed || user_suppressions_->needs_contents() || group.looked_into < kEvidenceObjects)
       contents = contents_of(candidate);
-    if (!group.evidence) start(group, owner, candidate);
+    if (!group.evidence) start(group, owner, candidate, stack);
     if (may_be_suppressed) {
       if (auto rule = suppressor.match(contents)) {
         suppressed[*rule] += {1, candidate.size_bytes};
@@ -366,6 +366,7 @@ class Scan {
     if (group.looked_into < kEvidenceObjects) {
       ++group.looked_into;
       group.evidence->add(contents);
+      explainer_->point(candidate.address, contents, *group.evidence);
     }
     if (!is_kept) return;
     ++kept_objects_;
@@ -375,23 +376,40 @@ class Scan {
                                   .checksum = checksum_of(candidate),
                                   .contents = {contents.begin(), contents.end()},
                                   .head = graph_ ? leaked_[graph_->head[number]] : candidate.address});
+    explainer_->explain(owner, group.leak, group.leak.objects.back());
   }
 
-  void start(Group& group, const Owner& owner, const Confirmation::Candidate& candidate) {
+  void start(Group& group, const Owner& owner, const Confirmation::Candidate& candidate, u32 stack) {
     group.leak.kind = owner.kind;
     group.leak.cache = owner.name;
     group.leak.object_size_bytes = candidate.size_bytes;
-    if (owner.caller) group.leak.stack.push_back(to_frame(owner.caller, target_.symbols()));
+    group.leak.stack = explainer_->frames(owner, stack);
     if (owner.kind == BlockKind::Slab) {
       if (owner.is_merged) group.leak.aliases = aliases_of(owner.name);
       group.leak.type = type_of_cache(
           owner.name, candidate.size_bytes, target_.btf(), [&](std::string_view name) { return target_.source().text(name); },
           target_.paths().module_btf);
+      if (!group.leak.type.empty() && owner.is_merged)
+        group.leak.type_reason = "the cache is called after it, but SLUB has merged other caches into this one";
     }
     group.evidence.emplace(target_.symbols());
   }
 
-  void finish(Group& group) const { group.leak.evidence = group.evidence->result(kEvidenceLines); }
+  void finish(Group& group) const {
+    group.leak.evidence = group.evidence->result(kEvidenceLines);
+    explainer_->finish(group.leak);
+  }
+
+  void explain_with(const Look* look) {
+    explainer_.emplace(target_.kernel(),
+                       Explainer::Input{.look = look,
+                                        .owners = target_.owners(),
+                                        .btf = target_.btf(),
+                                        .symbols = target_.symbols(),
+                                        .leaked = look ? confirmation_.confirmed() : BitVector(),
+                                        .text_of = [this](std::string_view name) { return target_.source().text(name); },
+                                        .module_btf = target_.paths().module_btf});
+  }
 
   // The names under which merged caches were made: in sysfs each is a link to the folder of all, named by a unique id.
   std::vector<std::string> aliases_of(const std::string& name) {
@@ -467,6 +485,7 @@ class Scan {
     gap("vmalloc lists", {r.gaps.broken_area_lists, 0}, "changed at every try: areas may be missing");
     gap("task lists", {r.gaps.tasks_incomplete ? 1U : 0U, 0}, "changed at every try: stacks may be missing");
     gap("module lists", {r.gaps.modules_incomplete ? 1U : 0U, 0}, "changed while it was read: data of modules may be missing");
+    gap("KFENCE's table", {r.gaps.kfence_incomplete ? 1U : 0U, 0}, "could not be read: its objects are not known");
     gap("memory of roots and blocks", {0, r.unread_bytes}, "was gone when its turn came: references in it are not seen", false);
     // A few slabs are always moving on a busy machine; many mean that leaks may hide in them.
     gap("slabs that did not hold still", {r.unstable_slabs, r.unstable_slab_bytes}, "their objects were taken as referenced",
@@ -490,9 +509,10 @@ class Scan {
   std::vector<Addr> leaked_;    // in the order of the confirmation
   std::optional<BlockContents> contents_;
   std::optional<Checksummer> checksummer_;
-  std::pair<u32, u64> last_key_;
+  Groups::key_type last_key_;
   Group* last_group_ = nullptr;  // of this key
   std::optional<UserSuppressions> user_suppressions_;
+  std::optional<Explainer> explainer_;
   std::optional<LeakGraph> graph_;                       // of these
   u32 next_leaked_ = 0;                                  // number in leaked_
   std::multimap<std::string, std::string> sysfs_names_;  // unique id -> names

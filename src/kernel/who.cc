@@ -7,6 +7,7 @@
 
 #include "kernel/evidence.h"
 #include "kernel/places.h"
+#include "kernel/pointees.h"
 #include "scan/mark.h"
 #include "scan/references.h"
 
@@ -144,6 +145,11 @@ class Asker {
     if (!kernel_.memory.read(start_of(block) + (is_replicated ? look_->snapshot.copy_offsets[0] : 0), bytes)) return;
     EvidenceGatherer gatherer(target_.symbols);
     gatherer.add(bytes);
+    auto state = [&](u64 slot) {
+      bool is_leaked = marked_->reached.size() > slot && !marked_->reached.test(slot);
+      return std::string_view(is_leaked ? "unreferenced too" : "");
+    };
+    Pointees({*look_, target_.owners, kernel_.memory, target_.symbols, state}).add(start_of(block), bytes, gatherer);
     who.evidence = gatherer.result(kEvidenceLines);
     bytes.resize(std::min(bytes.size(), kContentsKept));
     who.contents = std::move(bytes);

@@ -219,8 +219,52 @@ TEST(Text, LongListsAreCutAndCounted) {
   leak.stack.assign(20, leak.stack[0]);
   std::string text = to_text(report);
   EXPECT_TRUE(contains(text, "\"" + std::string(48, 'x') + "\"... at +0x0, in 1 of 100\n"));
-  EXPECT_TRUE(contains(text, "+3 more symbols or strings\n"));
+  EXPECT_TRUE(contains(text, "+3 more things inside\n"));
   EXPECT_TRUE(contains(text, "+4 more frames\n"));
+}
+
+TEST(Text, WhoAllocatedAndWhenIsSaidWhereItIsKnown) {
+  Report report = test::sample_report();
+  EXPECT_FALSE(contains(to_text(report), "            by "));
+  auto& objects = report.leaks[0].objects;
+  objects[0].pid = 12;
+  objects[0].comm = "insmod";
+  objects[0].age_s = 61.7;
+  EXPECT_TRUE(contains(to_text(report), "            by       pid 12 (insmod), 62 s ago\n"));
+  objects[1].pid = 13;
+  objects[1].age_s = 5;
+  EXPECT_TRUE(contains(to_text(report), "            by       pid 12 (insmod), pid 13, 5 to 62 s ago\n"));
+  for (u32 i = 0; i < 4; ++i) objects[i].pid = i;
+  EXPECT_TRUE(contains(to_text(report), "pid 0 (insmod), pid 1, pid 2 +1 more, 5 to 62 s ago\n"));
+}
+
+TEST(Text, WhoIsChargedIsSaidWhereItIsKnown) {
+  Report report = test::sample_report();
+  EXPECT_FALSE(contains(to_text(report), "            cgroup "));
+  report.leaks[0].cgroups = {{"/a", 3}, {"/b", 1}};
+  report.leaks[1].cgroups = {{"/c", 1}};
+  std::string text = to_text(report);
+  EXPECT_TRUE(contains(text, "            cgroup   /a (3), /b (1)\n"));
+  EXPECT_TRUE(contains(text, "            cgroup   /c\n"));
+  report.leaks[0].cgroups.assign(5, {"/a", 1});
+  EXPECT_TRUE(contains(to_text(report), "/a (1), /a (1), /a (1), +2 more\n"));
+}
+
+TEST(Text, ATypeThatIsLikelyIsSaidToBeSo_WithTheReason) {
+  Report report = test::sample_report();
+  EXPECT_FALSE(contains(to_text(report), "likely"));
+  report.leaks[0].type_reason = "its size fits";
+  std::string text = to_text(report);
+  EXPECT_TRUE(contains(text, "+3): likely struct widget\n"));
+  EXPECT_TRUE(contains(text, "            likely   struct widget: its size fits\n"));
+}
+
+TEST(Text, WhereItPointedIsSaid_WithTheMemberWhereTheTypeIsKnown) {
+  Report report = test::sample_report();
+  report.leaks[0].evidence = {{Evidence::Kind::Block, 8, "dentry+0x0", 100, "d_parent"}, {Evidence::Kind::List, 16, "empty", 1}};
+  std::string text = to_text(report);
+  EXPECT_TRUE(contains(text, "            points   to dentry+0x0 at +0x8 (d_parent), in all 100\n"));
+  EXPECT_TRUE(contains(text, "            list     empty at +0x10, in 1 of 100\n"));
 }
 
 }  // namespace
