@@ -22,7 +22,7 @@ class Target {
 
   // Keeps at most so much of what a pass reads.
   void limit_cache(u64 bytes) { cache_.limit(bytes); }
-  static constexpr u64 kCacheBytes = 16 << 20;  // without a limit. Small machines' slabs fit: then nothing is read twice
+  static constexpr u64 kCacheBytes = 15 << 20;  // without a limit. Small machines' slabs fit: then nothing is read twice
 
   // For looks at single slabs.
   Kernel kernel();

@@ -48,6 +48,8 @@ class BlockIndex {
     if (!filter().passes(word)) return std::nullopt;
     return find_elsewhere(Addr{word});
   }
+  // The paged window.
+  Range paged() const { return paged_; }
   WordFilter filter() const { return {may_be_.data(), lowest_}; }
   const Snapshot& snapshot() const { return snapshot_; }
 

@@ -8,6 +8,8 @@
 namespace orphan {
 namespace {
 
+constexpr u64 kPageBytes = 4096;
+
 // So many spans are remembered by number; beyond that their bits are searched for.
 constexpr std::size_t kFewSpans = 4096;
 
@@ -24,8 +26,10 @@ class Marker {
       : snapshot_(snapshot),
         index_(index),
         options_(options),
+        paged_(index.paged()),
         result_(options.resource),
         white_(options.resource),
+        settled_(options.resource),
         pending_(options.resource),
         pending_spans_(options.resource),
         few_(options.resource),
@@ -36,6 +40,7 @@ class Marker {
       white_ = std::move(reached);
       white_.complement_within(snapshot.live);
     }
+    settle_pages();
     pending_.resize(snapshot.live.size());
     pending_spans_.resize(snapshot.spans.size());
     few_.reserve(kFewSpans);
@@ -75,7 +80,7 @@ class Marker {
  private:
   struct Refer {
     Marker* marker;
-    void operator()(u64 word, Addr at, Bytes following) const { marker->refer(word, at, following); }
+    [[gnu::always_inline]] void operator()(u64 word, Addr at, Bytes following) const { marker->refer(word, at, following); }
   };
 
   MarkResult finish() {
@@ -91,6 +96,31 @@ class Marker {
     return result_.stopped;
   }
 
+  // The pages of a span in the paged window.
+  template <typename F>
+  void with_pages(const Span& span, F&& f) const {
+    if (!paged_.contains(span.start)) return;
+    u64 first = (span.start - paged_.start) / kPageBytes;
+    u64 last = (span.start - paged_.start + snapshot_.size_bytes(span) - 1) / kPageBytes;
+    f(first, std::min(last + 1, settled_.size()) - first);
+  }
+
+  // A word that leads to a settled page has nothing more to say: no block there is waiting to be reached, none forwards, and it
+  // is no alias.
+  void settle_pages() {
+    settled_.resize((paged_.size_bytes + kPageBytes - 1) / kPageBytes);
+    settled_.set_range(0, settled_.size());
+    for (const Span& span : snapshot_.spans) {
+      if (is_settled(span)) continue;
+      with_pages(span, [&](u64 first, u64 count) { settled_.clear_range(first, count); });
+    }
+  }
+  bool is_settled(const Span& span) const {
+    if (span.has(span_flag::kAlias)) return false;
+    u64 end = span.first_slot + span.slots;
+    return !span.has(span_flag::kForwards) && white_.find_in(span.first_slot, end) == end;
+  }
+
   void reach_root_spans() {
     for (u32 i = 0; i < snapshot_.spans.size(); ++i) {
       const Span& span = snapshot_.spans[i];
@@ -99,7 +129,14 @@ class Marker {
     }
   }
 
-  void refer(u64 word, Addr at, Bytes following) {
+  [[gnu::always_inline]] void refer(u64 word, Addr at, Bytes following) {
+    u64 offset = word - paged_.start.value;
+    if (offset < paged_.size_bytes && settled_.test(offset / kPageBytes)) [[likely]]
+      return;
+    look_up(word, at, following);
+  }
+
+  [[gnu::noinline]] void look_up(u64 word, Addr at, Bytes following) {
     auto block = index_.find(word);
     if (!block) return;
     // Most were reached before.
@@ -113,6 +150,7 @@ class Marker {
     if (forwarding == Forwarding::Yes && span.has(span_flag::kForwards) && snapshot_.live.test(block.slot)) [[unlikely]]
       forward(block.slot, at);
     if (!white_.clear_if_set(block.slot)) return;
+    if (is_settled(span)) with_pages(span, [&](u64 first, u64 count) { settled_.set_range(first, count); });
     if constexpr (kTraces) (*options_.reached_from)[block.slot] = at;
     if (span.has(span_flag::kNoScan)) return;
     pending_.set(block.slot);
@@ -164,8 +202,10 @@ class Marker {
   const Snapshot& snapshot_;
   const BlockIndex& index_;
   const MarkOptions& options_;
+  Range paged_;
   MarkResult result_;
-  BitVector white_;  // live and not reached yet
+  BitVector white_;    // live and not reached yet
+  BitVector settled_;  // pages of the paged window
   BitVector pending_;
   BitVector pending_spans_;
   std::pmr::vector<u32> few_;  // spans that became pending since the round began, up to kFewSpans of them

@@ -398,6 +398,20 @@ TEST(Mark, AnIgnoredWordHoldsNothing_TheSameWordElsewhereDoes) {
   EXPECT_TRUE(heap.is_reached(slot));
 }
 
+TEST(Mark, APageThatHasNothingLeftToReachStillLeadsOnThroughAliases) {
+  FakeHeap heap;
+  u64 first = heap.add_block(kVmalloc, 64), second = heap.add_block(kVmalloc + 64, 64);
+  u64 slab = heap.add_slab(kLinear, 2, 64, 64);
+  heap.snapshot.add_alias(kLinear + kPage, kPage, kVmalloc);
+  for (int i = 0; i < 3; ++i) heap.add_root_to(kLinear + kPage + 8);
+  for (u64 slot : {0U, 0U, 1U, 1U}) heap.add_root_to(kLinear + slot * 64);
+  EXPECT_TRUE(heap.is_reached(first));
+  EXPECT_FALSE(heap.is_reached(second));
+  EXPECT_TRUE(heap.is_reached(slab + 1));
+  heap.add_root_to(kLinear + kPage + 64);
+  EXPECT_TRUE(heap.is_reached(second));
+}
+
 TEST(Mark, WhereABlockWasReachedFirstIsNotedWhenAskedFor) {
   FakeHeap heap;
   u64 held = heap.add_slab(kLinear, 2, 64, 64);
