@@ -99,6 +99,7 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       ->type_name("FILE")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  sub->add_flag("--weak", scan.weak, "show the blocks that only weak references hold; JSON always has them");
   sub->footer(
       "Exit status: 0 no leaks, 1 leaks, 2 wrong usage, 3 could not look, 4 looked only in part and found nothing.\n"
       "Needs root and /proc/kcore. Nothing is written to the kernel. For a recording, neither is needed, and nothing is\n"

@@ -24,6 +24,7 @@ struct ScanCommand {
   double min_age_s = 5;
   u64 max_objects = 10'000;
   std::vector<std::string> suppressions;  // files
+  bool weak = false;
 };
 
 struct WhoCommand {

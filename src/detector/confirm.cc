@@ -80,6 +80,7 @@ class Confirmation::Pass {
         kept_(std::exchange(state.kept_, {})),
         candidates_(std::exchange(state.candidates_, BitVector())),
         confirmed_(std::exchange(state.confirmed_, BitVector())),
+        from_first_(std::exchange(state.from_first_, BitVector())),
         checksums_(std::exchange(state.checksums_, {})),
         by_start_(kept_.size()) {
     for (u32 i = 0; i < by_start_.size(); ++i) by_start_[i] = i;
@@ -104,6 +105,7 @@ class Confirmation::Pass {
     if (!kept.was_judged && before == nullptr) return {};
     state_.candidates_.resize(kept.first_bit + kept.slots);
     state_.confirmed_.resize(kept.first_bit + kept.slots);
+    state_.from_first_.resize(kept.first_bit + kept.slots);
     if (kept.was_judged)
       TRY(judge(span, kept, before));
     else
@@ -111,6 +113,7 @@ class Confirmation::Pass {
     if (state_.checksums_.size() == kept.first_checksum) {
       state_.candidates_.resize(kept.first_bit);
       state_.confirmed_.resize(kept.first_bit);
+      state_.from_first_.resize(kept.first_bit);
     } else {
       state_.kept_.push_back(kept);
     }
@@ -130,6 +133,7 @@ class Confirmation::Pass {
       state_.candidates_.set(new_bit);
       state_.checksums_.push_back(checksums_[checksum++]);
       if (confirmed_.test(bit)) state_.confirmed_.set(new_bit);
+      if (from_first_.test(bit)) state_.from_first_.set(new_bit);
       if (confirmed_.test(bit) || state_.passes_ == 1) --state_.lost_;
       if (!confirmed_.test(bit)) ++state_.undecided_;
     });
@@ -146,6 +150,8 @@ class Confirmation::Pass {
       if (!sum) continue;
       state_.candidates_.set(kept.first_bit + slot);
       state_.checksums_.push_back(*sum);
+      bool was_from_first = state_.passes_ == 0 || (wanted == sum && from_first_.test(before->first_bit + slot));
+      if (was_from_first) state_.from_first_.set(kept.first_bit + slot);
       if (wanted != sum) {
         ++state_.fresh_;
         continue;
@@ -161,7 +167,7 @@ class Confirmation::Pass {
   const BitVector& unreferenced_;
   Checksummer checksummer_;
   std::vector<Kept> kept_;
-  BitVector candidates_, confirmed_;
+  BitVector candidates_, confirmed_, from_first_;
   std::vector<u32> checksums_;
   std::vector<u32> by_start_;
 };

@@ -54,6 +54,7 @@ class Confirmation {
     u64 slot = 0;                // in the last snapshot
     bool is_replicated = false;  // `address` is what the copy offsets are added to
     bool was_judged = true;      // in the last pass; false: its span was a root then
+    bool is_from_first = false;  // it was a candidate in every pass, with the same contents
   };
   // Calls f(candidate) for each that is confirmed and not spared, in ascending order of their places in the last snapshot, which
   // is not needed any more.
@@ -82,14 +83,15 @@ class Confirmation {
   };
 
   bool counts(u64 bit) const { return confirmed_.test(bit) && !spared_.test(bit); }
-  static Candidate candidate(const Kept& kept, u64 bit, u32 checksum) {
+  Candidate candidate(const Kept& kept, u64 bit, u32 checksum) const {
     return {kept.start + (bit - kept.first_bit) * kept.stride_bytes,
             kept.object_bytes,
             kept.owner,
             checksum,
             kept.first_slot + (bit - kept.first_bit),
             kept.is_replicated,
-            kept.was_judged};
+            kept.was_judged,
+            from_first_.test(bit)};
   }
   // Calls f(kept, bit, checksum) for each candidate.
   template <typename F>
@@ -110,6 +112,7 @@ class Confirmation {
   u64 undecided_ = 0;       // candidates that the last pass could not judge and that are not confirmed
   std::vector<Kept> kept_;  // as the snapshot has them; only spans with candidates
   BitVector candidates_, confirmed_, spared_;
+  BitVector from_first_;  // candidates of all passes
   std::vector<u32> checksums_;
 };
 

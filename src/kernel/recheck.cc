@@ -80,11 +80,12 @@ Result<void> Recheck::look() {
     Addr start = kernel_.memory.space().linear(watched.frame * kPageBytes);
     bool is_slab = next < snapshot.spans.size() && snapshot.spans[next].start - start < slab_bytes;
     const Span* span = is_slab ? &snapshot.spans[next++] : nullptr;
-    if (span != nullptr && span->has(span_flag::kRoot)) continue;  // it did not hold still
+    bool is_moving = span != nullptr && span->has(span_flag::kRoot);
     for (std::size_t i = watched.first; i < watched.end; ++i) {
       u64 slot = span == nullptr ? 0 : (objects_[i] - span->start) / snapshot.shape_of(*span).stride_bytes;
       bool is_live = span != nullptr && slot < span->slots && snapshot.live.test(span->first_slot + slot);
-      if (!is_live) freed_.insert(objects_[i].value);
+      if (!is_live && !is_moving) freed_.insert(objects_[i].value);
+      if (is_live || is_moving) allocated_.insert(objects_[i].value);
     }
   }
   return {};

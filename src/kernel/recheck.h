@@ -25,6 +25,8 @@ class Recheck {
   Result<void> look_at_areas();
   // Whether a look found the object or area free, or its slab gone.
   bool was_freed(Addr object) const { return freed_.contains(object.value); }
+  // Whether a look found it allocated, or could not judge it: for slots that were free.
+  bool was_allocated(Addr slot) const { return allocated_.contains(slot.value); }
 
  private:
   // One slab, and which of objects_ lie in it.
@@ -42,7 +44,7 @@ class Recheck {
   std::vector<Addr> objects_;   // ascending
   std::vector<Watched> slabs_;  // ascending
   std::vector<Addr> areas_;
-  std::unordered_set<u64> freed_;
+  std::unordered_set<u64> freed_, allocated_;
 };
 
 }  // namespace orphan::kernel

@@ -47,6 +47,24 @@ TEST_P(RecheckTest, AnObjectThatIsFreeInOneLookWasFreed_AlsoWhenItIsInUseAgain) 
   }
 }
 
+TEST_P(RecheckTest, ASlotThatStaysFreeWasNotAllocated_OneThatDoesNotWas) {
+  Addr stays = kernel_.allocate(small_), goes = kernel_.allocate(small_), keeps = kernel_.allocate(small_);
+  kernel_.free(goes);
+  kernel_.free(stays);
+  Recheck recheck = recheck_of({stays, goes, keeps});
+  look(recheck);
+  for (Addr slot : {stays, goes}) EXPECT_FALSE(recheck.was_allocated(slot));
+  ASSERT_EQ(kernel_.allocate(small_), stays);
+  ASSERT_EQ(kernel_.allocate(small_), goes);
+  kernel_.free(stays);
+  look(recheck);
+  EXPECT_FALSE(recheck.was_allocated(stays));
+  EXPECT_TRUE(recheck.was_allocated(goes));
+  kernel_.put(kernel_.slab_descriptor(keeps), "slab", "inuse", 3);
+  look(recheck);
+  EXPECT_TRUE(recheck.was_allocated(stays)) << "what does not hold still may be";
+}
+
 // With slub_debug the red zone before an object is as long as the object is aligned.
 TEST_P(RecheckTest, ASlabWhosePadIsAPageLongIsLookedAt_AndThoseBehindIt) {
   u32 padded =

@@ -10,12 +10,15 @@
 #include <map>
 
 #include "detector/confirm.h"
+#include "kernel/block_names.h"
+#include "kernel/confidence.h"
 #include "kernel/evidence.h"
 #include "kernel/phase_clock.h"
 #include "kernel/recheck.h"
 #include "kernel/self_test.h"
 #include "kernel/suppressions.h"
 #include "kernel/user_suppressions.h"
+#include "kernel/weak_blocks.h"
 #include "scan/leak_graph.h"
 #include "scan/mark.h"
 
@@ -31,6 +34,7 @@ constexpr std::size_t kMostRechecked = 1 << 16;
 constexpr int kRechecks = 20;
 constexpr double kRecheckInterval = 0.1;  // seconds
 constexpr int kAreaLooks = 5;             // at per-CPU areas, in each interval
+constexpr u64 kMostWeak = 1 << 16;        // leaked blocks: for more, weak references are not looked for
 constexpr u64 kMostGraphed = 1 << 17;     // leaked blocks: more would take more memory than they are worth
 constexpr u64 kObjectsOfEachGroup = 16;   // are kept at least, however many groups there are
 
@@ -94,7 +98,11 @@ class Scan {
       TRY(std::move(done));
     }
     report_.settled = confirmation_.is_settled();
-    if (confirmation_.passes() >= 2) TRY(recheck());
+    if (confirmation_.passes() >= 2) {
+      TRY(search_weakly());
+      TRY(recheck());
+      TRY(find_weak());
+    }
     // A recording that ends before goes on with what it has.
     (void)target_.source().begin("report");
     if (look_ && confirmation_.count() <= kMostGraphed) TRY(find_heads());
@@ -104,6 +112,7 @@ class Scan {
       account();
     }
     add_coverage();
+    judge_leaks();
     report_.seconds = seconds("at the end") - start;
     report_.peak_memory_bytes = peak_memory_bytes();
     return std::move(report_);
@@ -134,6 +143,7 @@ class Scan {
       say(fmt::format("pass {} of at most {}: {}", number, options_.max_passes, what));
     };
     look_.reset();
+    marked_.reset();
     std::unique_ptr<Look> look = TRY(target_.look({hooks_.keep_going, progress}));
     PassRecord record;
     progress("comparing with slabinfo");
@@ -148,7 +158,10 @@ class Scan {
     record_pass(*look, marked, record);
     Tally live;
     for (Tally kind : record_.by_kind) live += kind;
-    report_.passes.push_back({.seconds = seconds("after a pass") - start,
+    double end = seconds("after a pass");
+    if (number == 1) first_pass_end_ = end;
+    last_pass_end_ = end;
+    report_.passes.push_back({.seconds = end - start,
                               .live = live,
                               .unreferenced = record_.unreferenced.count,
                               .confirmed = confirmation_.count(),
@@ -156,6 +169,7 @@ class Scan {
                               .words = marked.words,
                               .phases = clock.finish()});
     look_ = std::move(look);
+    marked_ = std::move(marked);
     return {};
   }
 
@@ -234,6 +248,8 @@ class Scan {
       if (kind == BlockKind::PerCpu && areas.size() < kMostRechecked) areas.push_back(candidate.address);
     });
     if (objects.empty() && areas.empty()) return {};
+    std::vector<Addr> besides = weak_finder_ ? weak_finder_->besides() : std::vector<Addr>();
+    objects.insert(objects.end(), besides.begin(), besides.end());
     say("looking again at what nothing refers to");
     if (!target_.source().begin("recheck")) return {};
     Recheck recheck(target_.kernel(), target_.owners(), record_.copy_offsets, std::move(objects));
@@ -249,6 +265,31 @@ class Scan {
       TRY(recheck.look());
     }
     confirmation_.drop_if([&](const Confirmation::Candidate& candidate) { return recheck.was_freed(candidate.address); });
+    if (weak_finder_) weak_finder_->drop_beside([&](Addr slot) { return recheck.was_allocated(slot); });
+    return {};
+  }
+
+  // What may be in use by a reference that is no plain pointer. Soon after the last pass: what is free beside it is so as of
+  // then.
+  Result<void> search_weakly() {
+    if (confirmation_.count() == 0) return {};
+    is_weak_known_ = look_ && confirmation_.count() <= kMostWeak;
+    if (!is_weak_known_) return {};
+    say("looking for weak references to what nothing points to");
+    (void)target_.source().begin("weak references");
+    weak_finder_.emplace(*look_, target_.memory(), *marked_);
+    auto done = weak_finder_->search(confirmation_, hooks_.keep_going);
+    is_weak_known_ = bool(done);
+    if (!done && done.error().code() != ErrorCode::Interrupted) return done;
+    return {};
+  }
+
+  Result<void> find_weak() {
+    if (!weak_finder_ || !is_weak_known_) return {};
+    auto weak = weak_finder_->finish();
+    if (!weak) return std::move(weak).error();
+    weak_ = std::move(*weak);
+    names_.emplace(kernel_, *look_, target_.owners(), target_.symbols(), marked_->reached);
     return {};
   }
 
@@ -256,6 +297,7 @@ class Scan {
   Result<void> find_heads() {
     std::vector<u64> slots;
     confirmation_.for_each([&](const Confirmation::Candidate& candidate) {
+      if (weak_.contains(candidate.slot)) return;
       slots.push_back(candidate.slot);
       leaked_.push_back(candidate.address);
     });
@@ -270,7 +312,10 @@ class Scan {
     Leak leak;
     std::optional<EvidenceGatherer> evidence;
     u64 looked_into = 0;
+    bool is_from_first = true, may_be_pages = false;
+    Judgement judgement;
   };
+  using Groups = std::map<std::pair<u32, u64>, Group>;
 
   void collect_leaks() {
     for (const Module& module : record_.modules)
@@ -278,10 +323,12 @@ class Scan {
     Suppressor suppressor(target_.memory(), target_.layouts(), target_.globals(), target_.symbols());
     user_suppressions_.emplace(options_.suppressions, report_.started_unix_s / kSecondsOfADay, target_.symbols());
     std::vector<Tally> suppressed(suppressions().size());
-    std::map<std::pair<u32, u64>, Group> groups;
+    Groups weak_groups;
+    group_of_.resize(leaked_.size());
     if (confirmation_.passes() >= 2) {
-      confirmation_.for_each(
-          [&](const Confirmation::Candidate& candidate) { add_leak(candidate, suppressor, suppressed, groups); });
+      confirmation_.for_each([&](const Confirmation::Candidate& candidate) {
+        add_leak(candidate, suppressor, suppressed, weak_.contains(candidate.slot) ? weak_groups : groups_);
+      });
     }
     for (std::size_t i = 0; i < suppressed.size(); ++i) {
       if (suppressed[i].count == 0) continue;
@@ -289,15 +336,69 @@ class Scan {
     }
     for (Suppression& suppression : user_suppressions_->result()) report_.suppressed.push_back(std::move(suppression));
     for (const Suppression& suppression : report_.suppressed) report_.outcome.suppressed += suppression.total;
-    for (auto& [key, group] : groups) {
-      if (group.leak.total.count == 0) continue;
-      finish(group);
-      report_.outcome.leaked += group.leak.total;
-      report_.leaks.push_back(std::move(group.leak));
-    }
-    std::ranges::stable_sort(report_.leaks, std::greater<>(),
-                             [](const Leak& leak) { return std::pair(leak.retained.bytes, leak.total.bytes); });
+    sorted_ = sorted(groups_);
+    report_.outcome.leaked = put_groups(sorted_, report_.leaks);
+    report_.outcome.weak = put_groups(sorted(weak_groups), report_.weak);
     trim_objects();
+  }
+
+  // Those with the most first.
+  static std::vector<Group*> sorted(Groups& groups) {
+    std::vector<Group*> result;
+    for (auto& [key, group] : groups) {
+      if (group.leak.total.count != 0) result.push_back(&group);
+    }
+    std::ranges::stable_sort(result, std::greater<>(),
+                             [](const Group* group) { return std::pair(group->leak.retained.bytes, group->leak.total.bytes); });
+    return result;
+  }
+
+  // Returns what they have together.
+  static Tally put_groups(std::span<Group* const> groups, std::vector<Leak>& leaks) {
+    Tally sum;
+    for (Group* group : groups) {
+      group->leak.evidence = group->evidence->result(kEvidenceLines);
+      sum += group->leak.total;
+      leaks.push_back(std::move(group->leak));
+    }
+    return sum;
+  }
+
+  // When all else is known. Who hangs below a group that is less sure is no surer.
+  void judge_leaks() {
+    bool is_all_seen = std::ranges::none_of(report_.coverage, &Coverage::incomplete);
+    for (Group* group : sorted_) {
+      group->judgement = judge({.passes = confirmation_.passes(),
+                                .seconds = last_pass_end_ - first_pass_end_,
+                                .is_from_first = group->is_from_first,
+                                .may_be_pages = group->may_be_pages,
+                                .is_settled = report_.settled,
+                                .is_all_seen = is_all_seen,
+                                .is_searched_weakly = is_weak_known_});
+    }
+    std::map<const Group*, Confidence> above;
+    for (u32 i = 0; graph_ && i < group_of_.size(); ++i) {
+      const Group* head = group_of_[graph_->head[i]];
+      if (group_of_[i] != nullptr && head != nullptr) above[group_of_[i]] = std::max(above[group_of_[i]], head->judgement.level);
+    }
+    for (std::size_t i = 0; i < sorted_.size(); ++i) {
+      auto found = above.find(sorted_[i]);
+      Judgement judgement = sorted_[i]->judgement;
+      if (found != above.end()) judgement = below(std::move(judgement), found->second);
+      report_.leaks[i].confidence = judgement.level;
+      report_.leaks[i].confidence_reason = std::move(judgement.reason);
+    }
+  }
+
+  // Whether the kernel does not say that the compound page is a kmalloc (up to 6.12 none does): it may have come from
+  // alloc_pages(), then.
+  bool may_be_pages(const Owner& owner, Addr block) const {
+    if (owner.kind != BlockKind::LargeKmalloc) return false;
+    const PageLayout& page = target_.layouts().page;
+    const AddressSpace& space = target_.memory().space();
+    Addr descriptor = space.page_descriptors + (block - space.linear_map) / kPageBytes * page.size_bytes;
+    auto type = read_value<u32>(target_.memory(), descriptor + page.page_type);
+    return !page.type_large_kmalloc || !type || *type >> 24 != *page.type_large_kmalloc;
   }
 
   // The first bytes of a block, for a per-CPU one of its first CPU's copy.
@@ -309,8 +410,9 @@ class Scan {
   }
 
   void add_leak(const Confirmation::Candidate& candidate, const Suppressor& suppressor, std::vector<Tally>& suppressed,
-                std::map<std::pair<u32, u64>, Group>& groups) {
-    u32 number = next_leaked_++;
+                Groups& groups) {
+    bool is_weak = weak_.contains(candidate.slot);
+    u32 number = is_weak ? 0 : next_leaked_++;
     if (!candidate.was_judged) {
       // Its slab did not hold still in the last pass; the passes before it are enough.
       record_.unstable.count -= 1;
@@ -319,7 +421,7 @@ class Scan {
     }
     const Owner& owner = target_.owners()[candidate.owner];
     Group& group = groups.try_emplace({candidate.owner, candidate.size_bytes}).first->second;
-    bool is_kept = group.leak.objects.size() < kObjectsOfEachGroup || kept_objects_ < options_.max_objects;
+    bool is_kept = group.leak.objects.size() < kObjectsOfEachGroup || (!is_weak && kept_objects_ < options_.max_objects);
     // The built-in rules are about sysctl; its headers are small.
     bool may_be_suppressed = owner.kind == BlockKind::Slab && candidate.size_bytes <= kLargestSuppressed;
     std::vector<std::byte> contents;
@@ -334,7 +436,11 @@ class Scan {
     }
     if (user_suppressions_->take(group.leak, candidate.size_bytes, contents)) return;
     group.leak.total += {1, candidate.size_bytes};
-    if (graph_ && graph_->head[number] == number) {
+    group.is_from_first = group.is_from_first && candidate.is_from_first;
+    group.may_be_pages = group.may_be_pages || may_be_pages(owner, candidate.address);
+    if (number < group_of_.size() && !is_weak) group_of_[number] = &group;
+    bool has_head = graph_ && !is_weak;
+    if (has_head && graph_->head[number] == number) {
       group.leak.heads += 1;
       group.leak.retained += {graph_->retained_count[number], graph_->retained_bytes[number]};
     }
@@ -343,13 +449,27 @@ class Scan {
       group.evidence->add(contents);
     }
     if (!is_kept) return;
-    ++kept_objects_;
+    if (is_weak)
+      name_weak(candidate, group.leak);
+    else
+      ++kept_objects_;
     contents.resize(std::min<u64>(contents.size(), kContentsKept));
     group.leak.objects.push_back({.address = candidate.address,
                                   .size_bytes = candidate.size_bytes,
                                   .checksum = candidate.checksum,
                                   .contents = std::move(contents),
-                                  .head = graph_ ? leaked_[graph_->head[number]] : candidate.address});
+                                  .head = has_head ? leaked_[graph_->head[number]] : candidate.address});
+  }
+
+  void name_weak(const Confirmation::Candidate& candidate, Leak& leak) const {
+    auto found = weak_.references.find(candidate.slot);
+    if (found == weak_.references.end()) return;
+    const WeakReference& reference = found->second;
+    leak.weak.push_back({.object = candidate.address,
+                         .form = to_string(reference.form),
+                         .at = reference.at,
+                         .word = reference.word,
+                         .place = place_of(names_->referrer(reference.at, reference.word))});
   }
 
   void start(Group& group, const Owner& owner, const Confirmation::Candidate& candidate) {
@@ -365,8 +485,6 @@ class Scan {
     }
     group.evidence.emplace(target_.symbols());
   }
-
-  void finish(Group& group) const { group.leak.evidence = group.evidence->result(kEvidenceLines); }
 
   // The names under which merged caches were made: in sysfs each is a link to the folder of all, named by a unique id.
   std::vector<std::string> aliases_of(const std::string& name) {
@@ -410,8 +528,8 @@ class Scan {
     Outcome& outcome = report_.outcome;
     outcome.referenced = record_.reached;
     outcome.unstable = record_.unstable;
-    outcome.unconfirmed = {record_.unreferenced.count - outcome.leaked.count - outcome.suppressed.count,
-                           record_.unreferenced.bytes - outcome.leaked.bytes - outcome.suppressed.bytes};
+    outcome.unconfirmed = record_.unreferenced;
+    for (Tally tally : {outcome.leaked, outcome.weak, outcome.suppressed}) outcome.unconfirmed -= tally;
     for (std::size_t i = 0; i < kRootKinds; ++i) {
       report_.roots.push_back({to_string(static_cast<RootKind>(i)), record_.root_count[i], record_.root_bytes[i]});
     }
@@ -431,6 +549,8 @@ class Scan {
     bool is_too_large = !report_.has_graph && report_.outcome.leaked.count > kMostGraphed;
     gap("who hangs below whom", {is_too_large ? report_.outcome.leaked.count : 0, 0},
         "not worked out for so many leaks: each is shown as its own head", false);
+    gap("weak references", {is_weak_known_ ? 0 : report_.outcome.leaked.count, 0},
+        "not looked for: too many leaks, or stopped; some of these may be in use by one", false);
     gap("page descriptors", {r.gaps.unread_descriptors, r.gaps.unread_descriptors * kPageBytes},
         "could not be read: what their pages hold is not known");
     gap("RAM outside the page tables", {0, r.gaps.unmapped_linear_bytes}, "reads as zeros: references in it are not seen");
@@ -458,11 +578,21 @@ class Scan {
   Report report_;
   Confirmation confirmation_;
   PassRecord record_;
+  double first_pass_end_ = 0, last_pass_end_ = 0;
   u64 kept_objects_ = 0;
-  std::unique_ptr<Look> look_;  // the last one, when its pass was whole
-  std::vector<Addr> leaked_;    // in the order of the confirmation
+  std::unique_ptr<Look> look_;        // the last one, when its pass was whole
+  std::optional<MarkResult> marked_;  // of the same
+  Kernel kernel_ = target_.kernel();
+  std::optional<BlockNames> names_;
+  std::optional<WeakFinder> weak_finder_;
+  WeakBlocks weak_;
+  bool is_weak_known_ = true;
+  std::vector<Addr> leaked_;  // in the order of the confirmation
   std::optional<UserSuppressions> user_suppressions_;
-  std::optional<LeakGraph> graph_;                       // of these
+  std::optional<LeakGraph> graph_;  // of these
+  Groups groups_;
+  std::vector<Group*> sorted_;                           // of these, those in the report, in its order
+  std::vector<const Group*> group_of_;                   // of each of leaked_; null: suppressed
   u32 next_leaked_ = 0;                                  // number in leaked_
   std::multimap<std::string, std::string> sysfs_names_;  // unique id -> names
   std::map<std::string, std::string> sysfs_targets_;     // name -> unique id
