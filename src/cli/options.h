@@ -25,6 +25,7 @@ struct ScanCommand {
   u64 max_objects = 10'000;
   std::vector<std::string> suppressions;  // files
   bool weak = false;
+  bool list_rules = false;
 };
 
 struct WhoCommand {
