@@ -3,7 +3,6 @@
 // compiled with exceptions.
 #include "cli/options.h"
 
-#include <bpf/libbpf.h>
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -13,6 +12,7 @@
 #include <sstream>
 
 #include "cli/rules.h"
+#include "cli/version.h"
 
 namespace orphan::cli {
 namespace {
@@ -165,11 +165,6 @@ std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
 }
 
 }  // namespace
-
-std::string version_text() {
-  return fmt::format("orphan {} (libbpf {}.{}{})", ORPHAN_VERSION, libbpf_major_version(), libbpf_minor_version(),
-                     ORPHAN_STATIC ? ", static" : "");
-}
 
 Command parse(int argc, char** argv) {
   CLI::App app{"Finds memory that is allocated and that nothing points to any more, in a kernel that is running.", "orphan"};

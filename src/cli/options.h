@@ -50,7 +50,4 @@ struct Done {
 using Command = std::variant<ScanCommand, WhoCommand, AccountCommand, Done>;
 Command parse(int argc, char** argv);
 
-// "orphan 0.1.0 (libbpf 1.1, static)".
-std::string version_text();
-
 }  // namespace orphan::cli

@@ -79,13 +79,14 @@ class Confirmation::Pass {
         checksummer_(snapshot, memory),
         kept_(std::exchange(state.kept_, {})),
         candidates_(std::exchange(state.candidates_, BitVector())),
-        confirmed_(std::exchange(state.confirmed_, BitVector())),
+        twice_(std::exchange(state.twice_, BitVector())),
+        thrice_(std::exchange(state.thrice_, BitVector())),
         from_first_(std::exchange(state.from_first_, BitVector())),
         checksums_(std::exchange(state.checksums_, {})),
         by_start_(kept_.size()) {
     for (u32 i = 0; i < by_start_.size(); ++i) by_start_[i] = i;
     std::ranges::sort(by_start_, {}, [&](u32 i) { return kept_[i].start; });
-    state_.lost_ = state_.passes_ == 1 ? checksums_.size() : confirmed_.count();
+    state_.lost_ = state_.passes_ == 1 ? checksums_.size() : (state_.passes_ == 2 ? twice_ : thrice_).count();
   }
 
   Result<void> add(const Span& span) {
@@ -103,17 +104,13 @@ class Confirmation::Pass {
     if (kept.was_judged && unreferenced_.find_from(span.first_slot) >= span.first_slot + span.slots) return {};
     const Kept* before = find(kept);
     if (!kept.was_judged && before == nullptr) return {};
-    state_.candidates_.resize(kept.first_bit + kept.slots);
-    state_.confirmed_.resize(kept.first_bit + kept.slots);
-    state_.from_first_.resize(kept.first_bit + kept.slots);
+    resize(kept.first_bit + kept.slots);
     if (kept.was_judged)
       TRY(judge(span, kept, before));
     else
       carry_over(kept, *before);
     if (state_.checksums_.size() == kept.first_checksum) {
-      state_.candidates_.resize(kept.first_bit);
-      state_.confirmed_.resize(kept.first_bit);
-      state_.from_first_.resize(kept.first_bit);
+      resize(kept.first_bit);
     } else {
       state_.kept_.push_back(kept);
     }
@@ -126,16 +123,30 @@ class Confirmation::Pass {
     return found != by_start_.end() && kept_[*found].is_same_place(kept) ? &kept_[*found] : nullptr;
   }
 
+  void resize(u64 bits) {
+    state_.candidates_.resize(bits);
+    state_.twice_.resize(bits);
+    state_.thrice_.resize(bits);
+    state_.from_first_.resize(bits);
+  }
+
+  // In the pass before; in the first one, all candidates were as good as confirmed.
+  bool was_confirmed(u64 bit) const {
+    if (state_.passes_ == 1) return true;
+    return (state_.passes_ == 2 ? twice_ : thrice_).test(bit);
+  }
+
   void carry_over(const Kept& kept, const Kept& before) {
     u64 checksum = before.first_checksum;
     candidates_.for_each(before.first_bit, before.slots, [&](u64 bit) {
       u64 new_bit = kept.first_bit + (bit - before.first_bit);
       state_.candidates_.set(new_bit);
       state_.checksums_.push_back(checksums_[checksum++]);
-      if (confirmed_.test(bit)) state_.confirmed_.set(new_bit);
+      if (twice_.test(bit)) state_.twice_.set(new_bit);
+      if (thrice_.test(bit)) state_.thrice_.set(new_bit);
       if (from_first_.test(bit)) state_.from_first_.set(new_bit);
-      if (confirmed_.test(bit) || state_.passes_ == 1) --state_.lost_;
-      if (!confirmed_.test(bit)) ++state_.undecided_;
+      if (was_confirmed(bit)) --state_.lost_;
+      if (!(state_.passes_ == 1 ? twice_ : thrice_).test(bit)) ++state_.undecided_;
     });
   }
 
@@ -156,8 +167,10 @@ class Confirmation::Pass {
         ++state_.fresh_;
         continue;
       }
-      state_.confirmed_.set(kept.first_bit + slot);
-      if (confirmed_.test(before->first_bit + slot) || state_.passes_ == 1) --state_.lost_;
+      u64 old_bit = before->first_bit + slot;
+      state_.twice_.set(kept.first_bit + slot);
+      if (twice_.test(old_bit)) state_.thrice_.set(kept.first_bit + slot);
+      if (was_confirmed(old_bit)) --state_.lost_;
     }
     return {};
   }
@@ -167,7 +180,7 @@ class Confirmation::Pass {
   const BitVector& unreferenced_;
   Checksummer checksummer_;
   std::vector<Kept> kept_;
-  BitVector candidates_, confirmed_, from_first_;
+  BitVector candidates_, twice_, thrice_, from_first_;
   std::vector<u32> checksums_;
   std::vector<u32> by_start_;
 };
@@ -176,7 +189,7 @@ BitVector Confirmation::confirmed(u64 slots) const {
   BitVector result;
   result.resize(slots);
   for (const Kept& kept : kept_) {
-    confirmed_.for_each(kept.first_bit, kept.slots, [&](u64 bit) { result.set(kept.first_slot + (bit - kept.first_bit)); });
+    confirmed().for_each(kept.first_bit, kept.slots, [&](u64 bit) { result.set(kept.first_slot + (bit - kept.first_bit)); });
   }
   return result;
 }
@@ -184,7 +197,7 @@ BitVector Confirmation::confirmed(u64 slots) const {
 void Confirmation::spare(const BitVector& spared) {
   for (const Kept& kept : kept_) {
     if (!kept.was_judged) continue;
-    confirmed_.for_each(kept.first_bit, kept.slots, [&](u64 bit) {
+    twice_.for_each(kept.first_bit, kept.slots, [&](u64 bit) {
       if (spared.test(kept.first_slot + (bit - kept.first_bit))) spared_.set(bit);
     });
   }
@@ -192,8 +205,14 @@ void Confirmation::spare(const BitVector& spared) {
 }
 
 void Confirmation::recount() {
-  count_ = 0;
-  for_each([&](const Candidate&) { ++count_; });
+  count_ = waiting_ = 0;
+  for_each_bit([&](const Kept&, u64 bit, u32) {
+    if (spared_.test(bit)) return;
+    if (confirmed().test(bit))
+      ++count_;
+    else if (twice_.test(bit))
+      ++waiting_;
+  });
 }
 
 Result<void> Confirmation::add_pass(const Snapshot& snapshot, const BitVector& unreferenced, const Memory& memory) {

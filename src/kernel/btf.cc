@@ -56,6 +56,7 @@ Result<Btf> Btf::parse(std::string_view bytes, const std::string& name, const Bt
 }
 
 void Btf::index_names(u32 first) {
+  first_ = first;
   u32 count = btf__type_cnt(handle_.get());
   for (u32 id = first; id < count; ++id) {
     const btf_type* type = btf__type_by_id(handle_.get(), id);

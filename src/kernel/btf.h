@@ -37,6 +37,23 @@ class Btf {
   std::optional<Member> member(std::string_view type, std::string_view path) const;
   // An enumerator of the enum named `type`.
   std::optional<u64> enumerator(std::string_view type, std::string_view name) const;
+  // The path of the innermost member that holds the byte at `offset_bytes` of a struct, "f_op" or "sk.sk_node.next"; of a union's
+  // members the first. Empty: no member does.
+  std::string member_at(std::string_view type, u32 offset_bytes) const;
+  // A struct with a member that is a pointer.
+  struct Holder {
+    std::string type, member;
+    u32 size_bytes = 0;
+  };
+  // The structs (of this BTF, without its base) of a size between the two that have a pointer to the struct `pointee` at
+  // `offset_bytes`, up to `most`.
+  struct HolderQuery {
+    std::string_view pointee;
+    u32 offset_bytes;
+    u64 smallest_bytes, largest_bytes;
+    std::size_t most;
+  };
+  std::vector<Holder> holders(const HolderQuery& query) const;
   // Whether the type exists at all.
   bool has(std::string_view type) const { return find(type) != 0; }
 
@@ -48,9 +65,12 @@ class Btf {
   u32 find(std::string_view type) const;
   std::optional<Member> find_member(u32 type_id, std::string_view name, u32* member_type, int depth) const;
   std::optional<u32> size_of_id(u32 type_id) const;
+  bool append_member_at(u32 type_id, u32 offset_bytes, int depth, std::string& path) const;
+  u32 type_at(u32 type_id, u32 offset_bytes, int depth) const;
   void index_names(u32 first);
 
   std::unique_ptr<btf, Free> handle_;
+  u32 first_ = 1;                                  // the first type that is not the base's
   std::unordered_map<std::string_view, u32> ids_;  // structs, unions, enums; names point into the BTF
 };
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 namespace orphan::kernel {
@@ -26,6 +27,34 @@ std::string with_module(std::string text, const std::string& module) {
 std::string describe(const SymbolAt& symbol) {
   std::string text = symbol.offset == 0 ? symbol.name : fmt::format("{}+{:#x}", symbol.name, symbol.offset);
   return with_module(std::move(text), symbol.module);
+}
+
+// Caches that are not called after the type of their objects.
+struct NamedCache {
+  std::string_view cache, type;
+};
+constexpr std::array kNamedCaches{NamedCache{"skbuff_head_cache", "sk_buff"},
+                                  NamedCache{"skbuff_fclone_cache", "sk_buff_fclones"},
+                                  NamedCache{"filp", "file"},
+                                  NamedCache{"sock_inode_cache", "socket_alloc"},
+                                  NamedCache{"bdev_cache", "bdev_inode"},
+                                  NamedCache{"cred_jar", "cred"},
+                                  NamedCache{"mnt_cache", "mount"},
+                                  NamedCache{"radix_tree_node", "xa_node"},
+                                  NamedCache{"signal_cache", "signal_struct"}};
+
+// "ext4_inode_cache" may hold struct ext4_inode_cache, ext4_inode, or ext4_inode_info. The size tells.
+std::vector<std::string> types_by_name_of_cache(const std::string& cache) {
+  std::vector<std::string> names{cache};
+  for (const NamedCache& named : kNamedCaches) {
+    if (named.cache == cache) names.emplace_back(named.type);
+  }
+  for (std::string_view suffix : {"_cachep", "_cache", "_slab", "_struct"}) {
+    if (!cache.ends_with(suffix)) continue;
+    std::string stem = cache.substr(0, cache.size() - suffix.size());
+    for (std::string_view ending : {"", "_info", "_struct"}) names.push_back(stem + std::string(ending));
+  }
+  return names;
 }
 
 }  // namespace
@@ -71,13 +100,7 @@ std::vector<Evidence> EvidenceGatherer::result(std::size_t limit) const {
 
 std::string type_of_cache(std::string_view cache, u64 object_bytes, const Btf& btf, const TextOf& text_of,
                           const std::string& module_folder) {
-  std::vector<std::string> names;
-  std::string name(cache);
-  // "ext4_inode_cache" may hold struct ext4_inode_cache, or struct ext4_inode.
-  names.push_back(name);
-  for (std::string_view suffix : {"_cachep", "_cache", "_slab", "_struct"}) {
-    if (name.ends_with(suffix)) names.push_back(name.substr(0, name.size() - suffix.size()));
-  }
+  std::vector<std::string> names = types_by_name_of_cache(std::string(cache));
   auto in = [&](const Btf& types) -> std::string {
     for (const std::string& candidate : names) {
       if (types.size_of(candidate) == object_bytes) return "struct " + candidate;

@@ -16,12 +16,12 @@ class EvidenceGatherer {
   explicit EvidenceGatherer(const Symbols& symbols) : symbols_(symbols) {}
 
   void add(Bytes contents);
+  // One thing more, found in the block that was added last.
+  void note(Evidence::Kind kind, u64 offset, std::string text);
   // The most frequent first; at most `limit`.
   std::vector<Evidence> result(std::size_t limit) const;
 
  private:
-  void note(Evidence::Kind kind, u64 offset, std::string text);
-
   const Symbols& symbols_;
   std::vector<Evidence> found_;
 };

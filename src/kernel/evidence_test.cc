@@ -88,7 +88,8 @@ class TypeOfCacheTest : public testing::Test {
   TypeOfCacheTest() {
     std::filesystem::create_directories(folder_);
     FakeTypes types(
-        "struct ext4_inode 1000\n  u64 first 0\nstruct buffer_head 104\n  u64 first 0\nstruct mm_struct 900\n  u64 first 0\n");
+        "struct ext4_inode 1000\n  u64 first 0\nstruct buffer_head 104\n  u64 first 0\nstruct mm_struct 900\n  u64 first 0\n"
+        "struct sk_buff 232\n  u64 first 0\nstruct proc_inode_info 700\n  u64 first 0\nstruct files_struct 704\n  u64 first 0\n");
     types.write(folder_ + "vmlinux");
     FakeTypes("struct leaky_thing 72\n  u64 first 0\n").write(folder_ + "leaky", folder_ + "vmlinux");
     std::ofstream(folder_ + "broken") << "not BTF";
@@ -108,6 +109,8 @@ TEST_F(TypeOfCacheTest, ATypeOfTheCachesNameAndSizeIsTheObjects) {
   };
   for (const Case& c : {Case{"buffer_head", 104, "struct buffer_head"}, Case{"buffer_head", 112, ""},
                         Case{"ext4_inode_cache", 1000, "struct ext4_inode"}, Case{"mm_struct", 900, "struct mm_struct"},
+                        Case{"skbuff_head_cache", 232, "struct sk_buff"}, Case{"skbuff_head_cache", 240, ""},
+                        Case{"proc_inode_cache", 700, "struct proc_inode_info"}, Case{"files_cache", 704, "struct files_struct"},
                         Case{"leaky_thing", 72, "struct leaky_thing"}, Case{"leaky_thing_cachep", 72, "struct leaky_thing"},
                         Case{"kmalloc-96", 96, ""}}) {
     EXPECT_EQ(type_of_cache(c.cache, c.size, *btf_, read_text, folder_), c.type) << c.cache;

@@ -12,6 +12,8 @@
 #include <map>
 #include <sstream>
 
+#include "kernel/fake_origin_types.h"
+
 namespace orphan::kernel {
 namespace {
 
@@ -45,6 +47,7 @@ struct kmem_cache 216
   u32 object_size 28
   u32 offset 40
   u32 refcount 64
+  u32 inuse 80
   u32 red_left_pad 88
   ptr name 96
   list_head list 104
@@ -76,6 +79,7 @@ struct pcpu_chunk 136
   ptr alloc_map 72
   u32 start_offset 104
   u32 end_offset 108
+  ptr obj_cgroups 112
   u32 nr_pages 120
 struct fpu 384
   ptr fpstate 16
@@ -96,6 +100,7 @@ struct task_struct 1024
   list_head tasks 200
   ptr mm 216
   u32 pid 240
+  u64 start_time 248
   u8[16] comm 320
   ptr files 344
   ptr signal 352
@@ -321,6 +326,7 @@ enum mod_mem_type
   MOD_INIT_DATA 5
   MOD_INIT_RODATA 6
 enum _slab_flag_bits
+  _SLAB_STORE_USER 7
   _SLAB_NOLEAKTRACE 21
 )";
 
@@ -357,6 +363,7 @@ struct kmem_cache 248
   u32 offset 48
   u32 sheaf_capacity 60
   u32 refcount 76
+  u32 inuse 88
   u32 red_left_pad 96
   ptr name 104
   list_head list 112
@@ -377,6 +384,7 @@ struct kmem_cache 248
   u32 offset 40
   u32 sheaf_capacity 44
   u32 refcount 60
+  u32 inuse 72
   u32 red_left_pad 80
   ptr name 88
   list_head list 96
@@ -410,6 +418,7 @@ class Writer {
     }
   }
   int id_of(std::string_view type) {
+    if (type.ends_with('*')) return pointer_to(std::string(type.substr(0, type.size() - 1)));
     auto [element, count] = split_array(type);
     auto found = ids_.find(element);
     VERIFY(found != ids_.end());
@@ -418,6 +427,13 @@ class Writer {
   std::map<std::string, int, std::less<>>& ids() { return ids_; }
 
  private:
+  // The struct may be the base's, or be written later.
+  int pointer_to(const std::string& type) {
+    auto known = ids_.find(type);
+    int id = known != ids_.end() ? known->second : btf__find_by_name_kind(to_, type.c_str(), BTF_KIND_STRUCT);
+    return btf__add_ptr(to_, id > 0 ? id : btf__add_fwd(to_, type.c_str(), BTF_FWD_STRUCT));
+  }
+
   btf* to_;
   std::map<std::string, int, std::less<>> ids_;
 };
@@ -431,7 +447,20 @@ std::ostream& operator<<(std::ostream& out, const FakeVersion& version) {
 FakeTypes FakeTypes::of(const FakeVersion& version) {
   FakeTypes types(kCommonTypes);
   types.add(version.is_typed ? kNewTypes : kOldTypes);
-  if (!version.has_slab) types.add(kOldestTypes);
+  types.add(kOriginTypes);
+  types.add(kChargeTypes);
+  if (version.is_typed) {
+    types.add(kNewChargeTypes);
+    auto& fields = types.find("pcpu_chunk")->fields;
+    std::ranges::find(fields, "obj_cgroups", &Field::name)->name = "obj_exts";
+  }
+  types.add(version.is_typed ? kNewHandleTypes : kOldHandleTypes);
+  if (!version.has_slab) {
+    types.add(kOldestTypes);
+    types.add(kOldestTrackTypes);
+    types.remove("stack_record");
+    types.remove("handle_parts");
+  }
   if (version.barns != FakeBarns::None) {
     types.add(kSheafTypes);
     types.add(version.barns == FakeBarns::OfNode ? kNodeBarnTypes : kPerNodeBarnTypes);
@@ -440,6 +469,7 @@ FakeTypes FakeTypes::of(const FakeVersion& version) {
     types.add(kLatestTypes);
     auto& fields = types.find("task_struct")->fields;
     std::ranges::find(fields, "on_cpu", &Field::name)->type = "u8";
+    types.find("slab")->fields.push_back({.type = "u32", .name = "stride", .offset = 44});
   }
   if (version.fpu_follows) {
     types.remove("thread_struct.fpu");
@@ -507,14 +537,15 @@ void FakeTypes::remove(std::string_view what) {
 void FakeTypes::shift() {
   u32 number = 0;
   for (Type& type : types_) {
-    if (type.kind != Kind::Struct || type.name[0] == '.' || type.name == "list_head") continue;
+    if (type.kind != Kind::Struct || type.name[0] == '.' || type.name == "list_head" || type.name == "handle_parts") continue;
     u32 bytes = 8 * (1 + number++ % 3);
     for (Field& field : type.fields) field.offset += bytes;
     type.size += bytes;
   }
   // Structs that are inside others have grown: what stands behind them moves on.
-  for (std::string_view outer : {"sched_entity", "rb_list", "vmap_node", "module_memory", "module", "fpu", "thread_struct",
-                                 "task_struct", "kfree_rcu_cpu", "pglist_data", "kmem_cache"}) {
+  for (std::string_view outer :
+       {"sched_entity", "rb_list", "vmap_node", "module_memory", "module", "fpu", "thread_struct", "task_struct", "kfree_rcu_cpu",
+        "pglist_data", "kmem_cache", "kfence_metadata", "mem_cgroup", "cgroup", "slabobj_ext", "pcpuobj_ext"}) {
     Type& type = *find(outer);
     for (std::size_t i = 0; i < type.fields.size(); ++i) {
       u32 end = type.fields[i].offset + size_of_type(type.fields[i].type);
@@ -537,6 +568,7 @@ FakeTypes::Type* FakeTypes::find(std::string_view name) {
 }
 
 u32 FakeTypes::size_of_type(std::string_view type) const {
+  if (type.ends_with('*')) return 8;
   auto [element, count] = split_array(type);
   if (count) return *count * size_of_type(element);
   if (auto plain = kPlainSizes.find(element); plain != kPlainSizes.end()) return plain->second;

@@ -3,9 +3,9 @@
 //
 // Types are written as text: a line "struct NAME SIZE", "enum NAME" or "typedef NAME TYPE", and below it, indented, one line a
 // member, "TYPE NAME OFFSET" ("u32 inuse 40:3:16" is a bit field of 16 bits from bit 3 on), or an enumerator, "NAME VALUE".
-// TYPE may be an array, "u64[4]". A struct whose name begins with a dot is anonymous; so is a member named "-". What is
-// written "hidden NAME SIZE", or has a member name that begins with "~", is known to the test and not in the BTF: where an old
-// kernel keeps what newer ones have a struct or another name for.
+// TYPE may be an array, "u64[4]", or a pointer to a struct, "page*". A struct whose name begins with a dot is anonymous; so is a
+// member named "-". What is written "hidden NAME SIZE", or has a member name that begins with "~", is known to the test and not
+// in the BTF: where an old kernel keeps what newer ones have a struct or another name for.
 #pragma once
 #include <ostream>
 #include <string>

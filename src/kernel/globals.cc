@@ -64,6 +64,12 @@ std::vector<Entry> table(Globals& g) {
       want("node_data", "pglist_data", g.nodes),
       want("nr_node_ids", "", g.node_count),
       want("contig_page_data", "pglist_data", g.only_node),
+      want("__kfence_pool", "", g.kfence.pool),
+      want("kfence_metadata", "kfence_metadata", g.kfence.metadata),
+      want("stack_slabs", "stack_record", g.stack_pools),
+      want("stack_pools", "stack_record", g.stack_pools),
+      want("jiffies_64", "", g.jiffies),
+      want("clocksource_jiffies", "clocksource", g.jiffies_source),
       want("sysctl_table_root", "ctl_table_root", g.sysctl_table_root),
   };
 }

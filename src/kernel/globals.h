@@ -3,6 +3,7 @@
 // table between them.
 #pragma once
 #include "kernel/btf.h"
+#include "kernel/kfence.h"
 #include "kernel/percpu.h"
 #include "kernel/slub.h"
 #include "kernel/symbols.h"
@@ -31,6 +32,10 @@ struct Globals {
   std::optional<Addr> image_end;
   // Where the zones hang: a table of nodes and its size, or the one node there is.
   std::optional<Addr> nodes, node_count, only_node;
+
+  KfenceSymbols kfence;
+  std::optional<Addr> stack_pools;              // of the stack depot
+  std::optional<Addr> jiffies, jiffies_source;  // the kernel's clock, and what says how long its ticks are
 
   // Unsupported, naming the symbol, when one that cannot be done without is missing or its type is not in the BTF.
   static Result<Globals> resolve(const Symbols& symbols, const Btf& btf);

@@ -54,8 +54,9 @@ TEST_P(HostileTest, WhenTheNthReadFailsTheScanEndsWithAnErrorOrWithGaps_ForEvery
     if (!scan) continue;
     const LookGaps& gaps = scan->look->gaps;
     bool is_told = gaps.unread_descriptors + gaps.unread_chunks + gaps.broken_area_lists != 0 || gaps.tasks_incomplete ||
-                   gaps.modules_incomplete || gaps.unmapped_linear_bytes != 0 || scan->marked.unread_bytes != 0 ||
-                   scan->look->slub.unstable_slabs != 0 || scan->look->slub.reread_slabs != 0 || gaps.unread_sheaves != 0;
+                   gaps.modules_incomplete || gaps.kfence_incomplete || gaps.unmapped_linear_bytes != 0 ||
+                   scan->marked.unread_bytes != 0 || scan->look->slub.unstable_slabs != 0 || scan->look->slub.reread_slabs != 0 ||
+                   gaps.unread_sheaves != 0;
     bool is_same = scan->marked.reached.count() == whole.marked.reached.count();
     silent += is_told || is_same ? 0 : 1;
   }

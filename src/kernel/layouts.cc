@@ -357,6 +357,7 @@ Result<Layouts> Layouts::resolve(const Btf& btf) {
   if (owner && wait_list) l.rwsem = RwsemLayout{.owner = owner->offset_bytes, .wait_list = wait_list->offset_bytes};
   l.rcu_pages = rcu_pages_layout(btf);
   l.zone = zone_layout(btf);
+  l.origins = OriginLayouts::resolve(btf);
   l.mm_pgd = r.maybe("mm_struct", {"pgd"});
   l.switch_frame_bytes = btf.size_of("inactive_task_frame");
   l.irq_stack_bytes = btf.size_of("irq_stack");

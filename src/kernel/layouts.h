@@ -3,6 +3,7 @@
 // told by which members exist, never by its version.
 #pragma once
 #include "kernel/btf.h"
+#include "kernel/origin_layouts.h"
 
 namespace orphan::kernel {
 
@@ -156,6 +157,7 @@ struct Layouts {
   std::optional<XarrayLayout> xarray;
   std::optional<RwsemLayout> rwsem;
   std::optional<ZoneLayout> zone;
+  OriginLayouts origins;
   MaybeOffset mm_pgd;
   std::optional<u32> switch_frame_bytes;  // what a context switch pushes
   std::optional<u32> irq_stack_bytes, exception_stacks_bytes, entry_stack_bytes;

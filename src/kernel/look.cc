@@ -13,7 +13,8 @@
 namespace orphan::kernel {
 namespace {
 
-constexpr u64 kCachedStacksPerCpu = 2;  // NR_CACHED_STACKS, since v4.9 (ac496bf48d97)
+constexpr u64 kImageBytes = u64{1} << 30;  // KERNEL_IMAGE_SIZE: it is not larger
+constexpr u64 kCachedStacksPerCpu = 2;     // NR_CACHED_STACKS, since v4.9 (ac496bf48d97)
 
 class Builder {
  public:
@@ -36,12 +37,14 @@ class Builder {
     look_->percpu = TRY(read_percpu(memory_, kernel_.layouts.percpu, kernel_.globals.percpu));
     add_tails_of_blocks();
     look_->slub = TRY(read_caches(memory_, kernel_.layouts, kernel_.globals.slub));
+    take_kfence_pages();
     add_slabs({memory_, kernel_.cache, kernel_.layouts, look_->pages, look_->percpu}, look_->slub, owners_, snapshot_);
     if (hooks_.keep_going && !hooks_.keep_going()) return Error(ErrorCode::Interrupted, "reading the slabs");
     step("reading vmalloc, per-CPU areas and tasks");
     TRY(read_lists());
     claim_pages();
     add_compounds();
+    add_kfence();
     add_vmalloc();
     add_percpu();
     cut_rcu_records();
@@ -73,6 +76,17 @@ class Builder {
     }
     add_tails(look_->pages);
     look_->pages.unused = FrameBits();
+  }
+
+  // KFENCE's pages look like slabs and are none; there is nothing in its pool but its objects.
+  void take_kfence_pages() {
+    kfence_ = read_kfence(memory_, kernel_.layouts.origins.kfence, kernel_.globals.kfence);
+    look_->gaps.kfence_incomplete = !kfence_.is_whole;
+    if (kfence_.count == 0) return;
+    u64 first = frame_of(kfence_.pool.start), pages = kfence_.pool.size_bytes / kPageBytes;
+    std::erase_if(look_->pages.slabs, [&](const SlabPage& page) { return page.frame - first < pages; });
+    look_->pages.plain.clear_range(first, pages);
+    look_->pages.reserved.clear_range(first, pages);
   }
 
   Result<void> read_lists() {
@@ -182,6 +196,25 @@ class Builder {
     std::vector<CompoundPage>().swap(look_->pages.compounds);
     std::vector<SlabPage>().swap(look_->pages.slabs);
     claimed_.clear();
+  }
+
+  // KFENCE's array holds the address of each object: that is no reference.
+  void add_kfence() {
+    for (const KfenceObject& object : kfence_.objects) {
+      auto known = look_->slub.by_address.find(object.cache.value);
+      if (known == look_->slub.by_address.end()) {
+        snapshot_.roots.push_back({{object.address, object.size_bytes}, RootKind::KernelPages});
+        continue;
+      }
+      const Cache& cache = look_->slub.caches[known->second];
+      u8 flags = cache.is_untracked ? span_flag::kRoot | span_flag::kNoScan : 0;
+      add_block(object.address, object.size_bytes, owners_.owner_of(cache), flags);
+    }
+    for (u64 i = 0; i < kfence_.count; ++i) {
+      Addr word = kfence_.entries + i * kernel_.layouts.origins.kfence->entry_bytes + kernel_.layouts.origins.kfence->address;
+      bool is_in_image = word - kernel_.image.start < kImageBytes;
+      snapshot_.ignored_words.push_back(is_in_image ? space_.linear(physical_of_image(word)) : word);
+    }
   }
 
   bool is_module_memory(Addr at) const {
@@ -422,6 +455,12 @@ class Builder {
     std::ranges::sort(snapshot_.ignored_words);
   }
 
+  // Bytes of the range in KFENCE's pool, where it is on purpose that pages are not mapped.
+  u64 kfence_bytes(Range range) const {
+    Addr start = std::max(range.start, kfence_.pool.start), end = std::min(range.end(), kfence_.pool.end());
+    return start < end ? end - start : 0;
+  }
+
   void note_gaps() {
     LookGaps& gaps = look_->gaps;
     gaps.unread_descriptors = look_->pages.unread_descriptors;
@@ -433,7 +472,7 @@ class Builder {
       for (Addr at = ram.start; at < ram.end();) {
         auto mapping = memory_.translate(at);
         u64 size = std::min(mapping ? mapping->size_bytes : memory_.hole_bytes(at), ram.end() - at);
-        if (!mapping) gaps.unmapped_linear_bytes += size;
+        if (!mapping) gaps.unmapped_linear_bytes += size - kfence_bytes({at, size});
         at += size;
       }
     }
@@ -448,6 +487,7 @@ class Builder {
   Snapshot& snapshot_;
   Vmalloc vmalloc_;
   Tasks tasks_;
+  Kfence kfence_;
   std::unordered_set<u64> dead_stack_tasks_;      // kernel threads whose stacks hold nothing
   std::unordered_set<u64> stacks_;                // lowest addresses of live tasks' stacks
   std::unordered_set<u64> stack_callers_;         // who allocates stacks

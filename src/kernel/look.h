@@ -37,6 +37,7 @@ struct LookGaps {
   u64 broken_area_lists = 0;
   bool tasks_incomplete = false;
   bool modules_incomplete = false;
+  bool kfence_incomplete = false;
   u64 unmapped_linear_bytes = 0;  // RAM that the page tables do not map: it reads as zeros
 };
 

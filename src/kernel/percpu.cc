@@ -82,6 +82,7 @@ class Reader {
     Addr first_cookie = symbols_.start + (base - base_);
     bool read = add_areas(first_cookie, begin, size - end_gap, bytes);
     if (!read) ++result_.unread_chunks;
+    result_.all_chunks.push_back({first_cookie, size, chunk});
     u64 from_start = first_cookie - result_.first_unit.start;
     if (from_start < unit_bytes_) {
       result_.first_unit.size_bytes = std::max(result_.first_unit.size_bytes, from_start + size);

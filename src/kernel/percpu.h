@@ -24,8 +24,9 @@ struct PerCpu {
   Range static_cookies;             // static per-CPU variables
   Range first_unit;                 // the cookies of everything in the unit that was set up at boot, the static ones too
   std::vector<PerCpuChunk> chunks;  // those outside of the first unit
-  std::vector<PerCpuArea> areas;    // dynamic ones in use, of all chunks
-  u64 unread_chunks = 0;            // that changed or did not add up; their areas are not known
+  std::vector<PerCpuChunk> all_chunks;
+  std::vector<PerCpuArea> areas;  // dynamic ones in use, of all chunks
+  u64 unread_chunks = 0;          // that changed or did not add up; their areas are not known
 };
 
 // Where the symbols of the allocator stand; part of Globals.

@@ -130,17 +130,31 @@ TEST_P(RecheckTest, APerCpuAreaThatIsFreeInOneLookWasFreed_AlsoWhenItIsInUseAgai
   Addr stays = kernel_.add_percpu_far(64), goes = kernel_.add_percpu_far(64);
   Recheck recheck = recheck_of({});
   for (Addr area : {stays, goes}) recheck.watch_area(area);
-  auto look = [&] { ASSERT_TRUE(recheck.look_at_areas()); };
-  look();
+  look(recheck);
   Addr map{kernel_.value(kernel_.far_chunk(), "pcpu_chunk", "alloc_map")};
   u64 bits = 16, at = (goes - stays) / 4;  // the first area begins with the chunk; a bit for each four bytes
   u64 was = kernel_.word(map);
   kernel_.put_word(map, was & ~(((u64{1} << bits) - 1) << at));
-  look();
+  look(recheck);
   kernel_.put_word(map, was);
-  look();
+  look(recheck);
   EXPECT_TRUE(recheck.was_freed(goes));
   EXPECT_FALSE(recheck.was_freed(stays));
+}
+
+TEST_P(RecheckTest, ASlabThatHoldsStillIsReadOnce_UnlessItsFreeObjectsMayBeElsewhere) {
+  Addr object = kernel_.allocate(small_);
+  kernel_.free(kernel_.allocate(small_));  // a full slab would not be read at all
+  Recheck recheck = recheck_of({object});
+  u64 reads = 0;
+  kernel_.ram().watch({kernel_.page(kernel_.slab_of(object).frame), 8}, [&](u64) { ++reads; });
+  look(recheck);
+  EXPECT_EQ(reads, 1U);
+  look(recheck);
+  EXPECT_EQ(reads, GetParam().barns == FakeBarns::None ? 1U : 2U);
+  kernel_.allocate(small_);
+  look(recheck);
+  EXPECT_EQ(reads, GetParam().barns == FakeBarns::None ? 2U : 3U);
 }
 
 TEST_P(RecheckTest, ObjectsOutOfAllMemoryDoNoHarm) {

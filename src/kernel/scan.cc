@@ -13,6 +13,7 @@
 #include "kernel/block_names.h"
 #include "kernel/confidence.h"
 #include "kernel/evidence.h"
+#include "kernel/explain.h"
 #include "kernel/phase_clock.h"
 #include "kernel/recheck.h"
 #include "kernel/self_test.h"
@@ -31,12 +32,11 @@ constexpr u64 kEvidenceBytes = 4096;  // of an object that are searched
 constexpr u64 kEvidenceObjects = 64;  // of a group that are searched
 constexpr std::size_t kEvidenceLines = 12;
 constexpr std::size_t kMostRechecked = 1 << 16;
-constexpr int kRechecks = 20;
-constexpr double kRecheckInterval = 0.1;  // seconds
-constexpr int kAreaLooks = 5;             // at per-CPU areas, in each interval
-constexpr u64 kMostWeak = 1 << 16;        // leaked blocks: for more, weak references are not looked for
-constexpr u64 kMostGraphed = 1 << 17;     // leaked blocks: more would take more memory than they are worth
-constexpr u64 kObjectsOfEachGroup = 16;   // are kept at least, however many groups there are
+constexpr int kRechecks = 100;
+constexpr double kRecheckInterval = 0.02;  // seconds
+constexpr u64 kMostWeak = 1 << 16;         // leaked blocks: for more, weak references are not looked for
+constexpr u64 kMostGraphed = 1 << 17;      // leaked blocks: more would take more memory than they are worth
+constexpr u64 kObjectsOfEachGroup = 16;    // are kept at least, however many groups there are
 
 // The most memory that this process ever had; 0: not known.
 u64 peak_memory_bytes() {
@@ -67,6 +67,7 @@ LookGaps worst_of(const LookGaps& a, const LookGaps& b) {
           .broken_area_lists = std::max(a.broken_area_lists, b.broken_area_lists),
           .tasks_incomplete = a.tasks_incomplete || b.tasks_incomplete,
           .modules_incomplete = a.modules_incomplete || b.modules_incomplete,
+          .kfence_incomplete = a.kfence_incomplete || b.kfence_incomplete,
           .unmapped_linear_bytes = std::max(a.unmapped_linear_bytes, b.unmapped_linear_bytes)};
 }
 
@@ -255,13 +256,8 @@ class Scan {
     Recheck recheck(target_.kernel(), target_.owners(), record_.copy_offsets, std::move(objects));
     for (Addr area : areas) recheck.watch_area(area);
     for (int i = 0; i < kRechecks && !stopped(); ++i) {
-      if (hooks_.wait) hooks_.wait(kRecheckInterval / kAreaLooks);
+      if (hooks_.wait) hooks_.wait(kRecheckInterval);
       if (!target_.source().begin(fmt::format("recheck {}", i + 1))) break;
-      TRY(recheck.look_at_areas());
-      for (int j = 1; j < kAreaLooks; ++j) {
-        if (hooks_.wait) hooks_.wait(kRecheckInterval / kAreaLooks);
-        TRY(recheck.look_at_areas());
-      }
       TRY(recheck.look());
     }
     confirmation_.drop_if([&](const Confirmation::Candidate& candidate) { return recheck.was_freed(candidate.address); });
@@ -315,7 +311,8 @@ class Scan {
     bool is_from_first = true, may_be_pages = false;
     Judgement judgement;
   };
-  using Groups = std::map<std::pair<u32, u64>, Group>;
+  // By owner, size, and stack.
+  using Groups = std::map<std::tuple<u32, u64, u32>, Group>;
 
   void collect_leaks() {
     for (const Module& module : record_.modules)
@@ -323,6 +320,7 @@ class Scan {
     Suppressor suppressor(target_.memory(), target_.layouts(), target_.globals(), target_.symbols());
     user_suppressions_.emplace(options_.suppressions, report_.started_unix_s / kSecondsOfADay, target_.symbols());
     std::vector<Tally> suppressed(suppressions().size());
+    explain_with(look_.get());
     Groups weak_groups;
     group_of_.resize(leaked_.size());
     if (confirmation_.passes() >= 2) {
@@ -354,10 +352,11 @@ class Scan {
   }
 
   // Returns what they have together.
-  static Tally put_groups(std::span<Group* const> groups, std::vector<Leak>& leaks) {
+  Tally put_groups(std::span<Group* const> groups, std::vector<Leak>& leaks) const {
     Tally sum;
     for (Group* group : groups) {
       group->leak.evidence = group->evidence->result(kEvidenceLines);
+      explainer_->finish(group->leak);
       sum += group->leak.total;
       leaks.push_back(std::move(group->leak));
     }
@@ -420,14 +419,15 @@ class Scan {
       record_.unreferenced += {1, candidate.size_bytes};
     }
     const Owner& owner = target_.owners()[candidate.owner];
-    Group& group = groups.try_emplace({candidate.owner, candidate.size_bytes}).first->second;
+    u32 stack = explainer_->stack_of(owner, candidate.address);
+    Group& group = groups.try_emplace({candidate.owner, candidate.size_bytes, stack}).first->second;
     bool is_kept = group.leak.objects.size() < kObjectsOfEachGroup || (!is_weak && kept_objects_ < options_.max_objects);
     // The built-in rules are about sysctl; its headers are small.
     bool may_be_suppressed = owner.kind == BlockKind::Slab && candidate.size_bytes <= kLargestSuppressed;
     std::vector<std::byte> contents;
     if (is_kept || may_be_suppressed || user_suppressions_->needs_contents() || group.looked_into < kEvidenceObjects)
       contents = contents_of(candidate);
-    if (!group.evidence) start(group, owner, candidate);
+    if (!group.evidence) start(group, owner, candidate, stack);
     if (may_be_suppressed) {
       if (auto rule = suppressor.match(contents)) {
         suppressed[*rule] += {1, candidate.size_bytes};
@@ -447,6 +447,7 @@ class Scan {
     if (group.looked_into < kEvidenceObjects) {
       ++group.looked_into;
       group.evidence->add(contents);
+      explainer_->point(candidate.address, contents, *group.evidence);
     }
     if (!is_kept) return;
     if (is_weak)
@@ -459,6 +460,7 @@ class Scan {
                                   .checksum = candidate.checksum,
                                   .contents = std::move(contents),
                                   .head = has_head ? leaked_[graph_->head[number]] : candidate.address});
+    explainer_->explain(owner, group.leak, group.leak.objects.back());
   }
 
   void name_weak(const Confirmation::Candidate& candidate, Leak& leak) const {
@@ -472,18 +474,31 @@ class Scan {
                          .place = place_of(names_->referrer(reference.at, reference.word))});
   }
 
-  void start(Group& group, const Owner& owner, const Confirmation::Candidate& candidate) {
+  void start(Group& group, const Owner& owner, const Confirmation::Candidate& candidate, u32 stack) {
     group.leak.kind = owner.kind;
     group.leak.cache = owner.name;
     group.leak.object_size_bytes = candidate.size_bytes;
-    if (owner.caller) group.leak.stack.push_back(to_frame(owner.caller, target_.symbols()));
+    group.leak.stack = explainer_->frames(owner, stack);
     if (owner.kind == BlockKind::Slab) {
       if (owner.is_merged) group.leak.aliases = aliases_of(owner.name);
       group.leak.type = type_of_cache(
           owner.name, candidate.size_bytes, target_.btf(), [&](std::string_view name) { return target_.source().text(name); },
           target_.paths().module_btf);
+      if (!group.leak.type.empty() && owner.is_merged)
+        group.leak.type_reason = "the cache is called after it, but SLUB has merged other caches into this one";
     }
     group.evidence.emplace(target_.symbols());
+  }
+
+  void explain_with(const Look* look) {
+    explainer_.emplace(target_.kernel(),
+                       Explainer::Input{.look = look,
+                                        .owners = target_.owners(),
+                                        .btf = target_.btf(),
+                                        .symbols = target_.symbols(),
+                                        .leaked = look ? confirmation_.confirmed(look->snapshot.live.size()) : BitVector(),
+                                        .text_of = [this](std::string_view name) { return target_.source().text(name); },
+                                        .module_btf = target_.paths().module_btf});
   }
 
   // The names under which merged caches were made: in sysfs each is a link to the folder of all, named by a unique id.
@@ -559,6 +574,7 @@ class Scan {
     gap("vmalloc lists", {r.gaps.broken_area_lists, 0}, "changed at every try: areas may be missing");
     gap("task lists", {r.gaps.tasks_incomplete ? 1U : 0U, 0}, "changed at every try: stacks may be missing");
     gap("module lists", {r.gaps.modules_incomplete ? 1U : 0U, 0}, "changed while it was read: data of modules may be missing");
+    gap("KFENCE's table", {r.gaps.kfence_incomplete ? 1U : 0U, 0}, "could not be read: its objects are not known");
     gap("memory of roots and blocks", {0, r.unread_bytes}, "was gone when its turn came: references in it are not seen", false);
     // A few slabs are always moving on a busy machine; many mean that leaks may hide in them.
     gap("slabs that did not hold still", {r.unstable_slabs, r.unstable_slab_bytes}, "their objects were taken as referenced",
@@ -589,6 +605,7 @@ class Scan {
   bool is_weak_known_ = true;
   std::vector<Addr> leaked_;  // in the order of the confirmation
   std::optional<UserSuppressions> user_suppressions_;
+  std::optional<Explainer> explainer_;
   std::optional<LeakGraph> graph_;  // of these
   Groups groups_;
   std::vector<Group*> sorted_;                           // of these, those in the report, in its order

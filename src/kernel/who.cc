@@ -7,6 +7,7 @@
 
 #include "kernel/block_names.h"
 #include "kernel/evidence.h"
+#include "kernel/pointees.h"
 #include "kernel/weak_blocks.h"
 #include "scan/references.h"
 
@@ -87,6 +88,11 @@ class Asker {
     if (!kernel_.memory.read(names_->start_of(block) + (is_replicated ? look_->snapshot.copy_offsets[0] : 0), bytes)) return;
     EvidenceGatherer gatherer(target_.symbols);
     gatherer.add(bytes);
+    auto state = [&](u64 slot) {
+      bool is_leaked = marked_->reached.size() > slot && !marked_->reached.test(slot);
+      return std::string_view(is_leaked ? "unreferenced too" : "");
+    };
+    Pointees({*look_, target_.owners, kernel_.memory, target_.symbols, state}).add(names_->start_of(block), bytes, gatherer);
     who.evidence = gatherer.result(kEvidenceLines);
     bytes.resize(std::min(bytes.size(), kContentsKept));
     who.contents = std::move(bytes);

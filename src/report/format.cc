@@ -99,7 +99,9 @@ std::string to_string(Addr address) {
 
 std::string to_string(const Frame& frame) {
   if (frame.symbol.empty()) return fmt::format("0x{:x}", frame.address.value);
-  std::string text = fmt::format("{}+0x{:x}/0x{:x}", printable(frame.symbol), frame.offset, frame.symbol_size);
+  std::string text = printable(frame.symbol);
+  // Without an address only the function is known.
+  if (frame.address) text += fmt::format("+0x{:x}/0x{:x}", frame.offset, frame.symbol_size);
   if (!frame.module.empty()) text += fmt::format(" [{}]", printable(frame.module));
   return text;
 }

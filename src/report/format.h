@@ -33,7 +33,8 @@ std::string counted(u64 number, std::string_view noun);
 // As kmemleak prints addresses: 0x and at least eight digits.
 std::string to_string(Addr address);
 
-// As the kernel's %pS: "symbol+0xoff/0xsize [module]", or the bare address where the symbol is not known.
+// As the kernel's %pS: "symbol+0xoff/0xsize [module]", or the bare address where the symbol is not known, or "symbol [module]"
+// where only the function is known.
 std::string to_string(const Frame& frame);
 
 // A row of up to 16 bytes as the kernel's hex dumps have it, without indentation: the ASCII part starts at column 49 (counted

@@ -149,34 +149,25 @@ Json frame_json(const Frame& frame) {
   bool has_symbol = !frame.symbol.empty();
   bool has_file = !frame.file.empty();
   Json json = Json::object();
-  json["address"] = to_string(frame.address);
+  json["address"] = frame.address ? Json(to_string(frame.address)) : Json();
   json["symbol"] = text_or_null(frame.symbol);
-  json["offset"] = has_symbol ? Json(frame.offset) : Json();
-  json["symbol_size"] = has_symbol ? Json(frame.symbol_size) : Json();
+  json["offset"] = has_symbol && frame.address ? Json(frame.offset) : Json();
+  json["symbol_size"] = has_symbol && frame.address ? Json(frame.symbol_size) : Json();
   json["module"] = text_or_null(frame.module);
   json["file"] = text_or_null(frame.file);
   json["line"] = has_file ? Json(frame.line) : Json();
   return json;
 }
 
-const char* evidence_word(Evidence::Kind kind) {
-  const char* word = nullptr;
-  switch (kind) {
-    case Evidence::Kind::Symbol: word = "symbol"; break;
-    case Evidence::Kind::String: word = "string"; break;
-  }
-  VERIFY(word != nullptr);
-  return word;
-}
-
 Json evidence_json(const Leak& leak) {
   Json json = Json::array();
   for (const Evidence& evidence : leak.evidence) {
     Json row = Json::object();
-    row["kind"] = evidence_word(evidence.kind);
+    row["kind"] = to_string(evidence.kind);
     row["offset"] = evidence.offset_bytes;
     row["text"] = evidence.text;
     row["count"] = evidence.count;
+    row["field"] = text_or_null(evidence.field);
     json.push_back(std::move(row));
   }
   return json;
@@ -195,10 +186,10 @@ Json object_json(const Leak& leak, const LeakedObject& object) {
   json["address"] = to_string(object.address);
   json["size"] = object.size_bytes;
   json["head"] = to_string(object.head ? object.head : object.address);
-  json["comm"] = nullptr;
-  json["pid"] = nullptr;
-  json["cgroup"] = nullptr;
-  json["age_s"] = nullptr;
+  json["comm"] = text_or_null(object.comm);
+  json["pid"] = object.pid ? Json(*object.pid) : Json();
+  json["cgroup"] = text_or_null(object.cgroup);
+  json["age_s"] = object.age_s ? Json(*object.age_s) : Json();
   json["checksum"] = fmt::format("0x{:x}", object.checksum);
   json["cpu"] = leak.kind == BlockKind::PerCpu ? Json(object.cpu) : Json();
   json["hex"] = hex_or_null(object.contents);
@@ -220,9 +211,12 @@ void add_contents(Json& json, const Report& report, const Leak& leak) {
   json["aliases"] = leak.aliases;
   json["object_size"] = leak.object_size_bytes;
   json["type"] = text_or_null(leak.type);
+  json["type_reason"] = text_or_null(leak.type_reason);
   json["stack"] = Json::array();
   for (const Frame& frame : leak.stack) json["stack"].push_back(frame_json(frame));
   json["evidence"] = evidence_json(leak);
+  json["cgroups"] = Json::array();
+  for (const Counted& cgroup : leak.cgroups) json["cgroups"].push_back({{"cgroup", cgroup.text}, {"count", cgroup.count}});
   // One of this scan's passes saw it first; the report dates the scan, not its passes.
   json["first_seen"] = report.started_unix_s;
   json["objects_omitted"] = leak.total.count - std::min<u64>(leak.total.count, leak.objects.size());

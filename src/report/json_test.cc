@@ -67,10 +67,38 @@ TEST(Json, AWeaklyReferencedBlockSaysWhatRefersToIt) {
   EXPECT_EQ(weak[1]["referrers"].size(), 0u);
 }
 
+TEST(Json, WhoAllocatedWhoIsChargedAndWhereItPointedAreThere) {
+  Report report = test::sample_report();
+  Leak& known = report.leaks[0];
+  known.type_reason = "its size fits";
+  known.cgroups = {{"/a", 3}, {"/b", 1}};
+  known.evidence = {{Evidence::Kind::Block, 8, "dentry+0x0", 100, "d_parent"}, {Evidence::Kind::List, 16, "empty", 1}};
+  known.stack = {{.address = {}, .symbol = "widget_probe", .module = "widget", .file = "widget.c", .line = 12}};
+  known.objects[0].pid = 12;
+  known.objects[0].comm = "insmod";
+  known.objects[0].age_s = 61.5;
+  known.objects[0].cgroup = "/a";
+  Json leak = parsed(report)["leaks"][0];
+  EXPECT_EQ(leak["type_reason"], "its size fits");
+  EXPECT_EQ(leak["cgroups"], Json::parse(R"([{"cgroup": "/a", "count": 3}, {"cgroup": "/b", "count": 1}])", nullptr, false));
+  EXPECT_EQ(leak["evidence"][0], Json::parse(R"({"kind": "block", "offset": 8, "text": "dentry+0x0", "count": 100,
+    "field": "d_parent"})",
+                                             nullptr, false));
+  EXPECT_EQ(leak["evidence"][1]["kind"], "list");
+  EXPECT_TRUE(leak["evidence"][1]["field"].is_null());
+  EXPECT_TRUE(leak["stack"][0]["address"].is_null() && leak["stack"][0]["offset"].is_null());
+  EXPECT_EQ(leak["stack"][0]["line"], 12);
+  Json object = leak["objects"][0];
+  EXPECT_EQ(object["pid"], 12);
+  EXPECT_EQ(object["comm"], "insmod");
+  EXPECT_EQ(object["age_s"], 61.5);
+  EXPECT_EQ(object["cgroup"], "/a");
+}
+
 TEST(Json, WhatIsNotKnownIsNull) {
   Json json = parsed(test::sample_report());
   Json leak = json["leaks"][2];
-  for (const char* key : {"retained_count", "retained_bytes", "type"}) {
+  for (const char* key : {"retained_count", "retained_bytes", "type", "type_reason"}) {
     EXPECT_TRUE(leak.contains(key) && leak[key].is_null()) << key;
   }
   for (const char* key : {"comm", "pid", "cgroup", "age_s"}) {

@@ -36,7 +36,9 @@ std::string to_kmemleak(const Report& report) {
     for (const LeakedObject& object : leak.objects) {
       fmt::format_to(std::back_inserter(out), "unreferenced object{} {} (size {}):\n", is_per_cpu ? " (percpu)" : "",
                      to_string(object.address), object.size_bytes);
-      out += "  comm \"unknown\", pid 0, jiffies 0\n";
+      fmt::format_to(std::back_inserter(out), "  comm \"{}\", pid {}, jiffies {}\n",
+                     object.comm.empty() ? "unknown" : printable(object.comm), object.pid.value_or(0),
+                     object.jiffies.value_or(0));
       out += hex_dump_lines(object, is_per_cpu);
       fmt::format_to(std::back_inserter(out), "  backtrace (crc {:x}):\n", object.checksum);
       out += frames;

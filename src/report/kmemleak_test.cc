@@ -29,6 +29,16 @@ TEST(KmemleakText, IsWhatTheKernelPrints) {
 )");
 }
 
+TEST(KmemleakText, TheTaskAndItsTimeStandWhereTheKernelHasThem) {
+  Leak leak = test::slab_leak();
+  leak.objects.resize(1);
+  leak.objects[0].pid = 2088;
+  leak.objects[0].jiffies = 4294680594;
+  EXPECT_NE(to_kmemleak(report_of(leak)).find("\n  comm \"unknown\", pid 2088, jiffies 4294680594\n"), std::string::npos);
+  leak.objects[0].comm = "mod\"probe\n";
+  EXPECT_NE(to_kmemleak(report_of(leak)).find("\n  comm \"mod\"probe\\n\", pid 2088,"), std::string::npos);
+}
+
 TEST(KmemleakText, APerCpuObjectNamesItsCpu_AndACrcIsNotPadded) {
   EXPECT_EQ(to_kmemleak(report_of(test::per_cpu_leak())), R"(unreferenced object (percpu) 0x607fc5a195f8 (size 64):
   comm "unknown", pid 0, jiffies 0

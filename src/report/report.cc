@@ -24,6 +24,16 @@ const char* to_string(Confidence confidence) {
   bug("no such confidence");
 }
 
+const char* to_string(Evidence::Kind kind) {
+  switch (kind) {
+    case Evidence::Kind::Symbol: return "symbol";
+    case Evidence::Kind::String: return "string";
+    case Evidence::Kind::Block: return "block";
+    case Evidence::Kind::List: return "list";
+  }
+  bug("no such kind of evidence");
+}
+
 Tally examined(const Report& report) {
   Tally sum;
   for (Tally kind : report.by_kind) sum += kind;

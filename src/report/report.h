@@ -48,12 +48,21 @@ struct Frame {
 
 // Something inside a block that hints at what the block is.
 struct Evidence {
-  enum class Kind : u8 { Symbol, String };
+  enum class Kind : u8 {
+    Symbol,  // a pointer to it
+    String,
+    Block,  // a pointer to a live block, or into the block itself
+    List,   // the head or a node of a list
+  };
   Kind kind;
-  u32 offset_bytes;       // in the block
-  std::string text = {};  // "ext4_file_operations [ext4]", or the string itself
-  u64 count = 0;          // in how many of the group's objects the same stands at the same offset
+  u32 offset_bytes;        // in the block
+  std::string text = {};   // "ext4_file_operations [ext4]", the string itself, "dentry+0x0"
+  u64 count = 0;           // in how many of the group's objects the same stands at the same offset
+  std::string field = {};  // the member at this offset, where the type is known or likely
 };
+
+// "symbol", "string", "block", "list": stable words of the JSON output.
+const char* to_string(Evidence::Kind kind);
 
 struct LeakedObject {
   Addr address;  // a per-CPU block: its `__percpu` cookie
@@ -61,6 +70,11 @@ struct LeakedObject {
   u32 checksum = 0;                      // the kernel's crc32 with seed 0, as kmemleak prints it
   std::vector<std::byte> contents = {};  // the first bytes, as read in the last pass; a per-CPU block: of `cpu`
   u32 cpu = 0;
+  std::optional<u32> pid = {};       // of the task that allocated it; absent: not known
+  std::string comm = {};             // its name, where the task still lives
+  std::optional<u64> jiffies = {};   // when, by the kernel's clock
+  std::optional<double> age_s = {};  // since then
+  std::string cgroup = {};           // that is charged for it: its path; empty: none, or not known
   Addr head = {};  // of the leaked blocks that it hangs below; its own address: it is a head, or nothing is known of others
 };
 
@@ -82,12 +96,18 @@ enum class Confidence : u8 {
 // "certain", "likely", "possible": stable words of the JSON output.
 const char* to_string(Confidence confidence);
 
-// Leaked blocks of one allocator, cache and size.
+struct Counted {
+  std::string text = {};
+  u64 count = 0;
+};
+
+// Leaked blocks of one allocator, cache, size, and stack where it is known.
 struct Leak {
   BlockKind kind = BlockKind::Slab;
   std::string cache = {};                 // "kmalloc-128", "vmalloc", "per-cpu", "large kmalloc"
   std::vector<std::string> aliases = {};  // other caches merged into this one
   std::string type = {};                  // the C type when it is known, e.g. "struct sk_buff"
+  std::string type_reason = {};           // why the type is likely; empty: it is certain
   u64 object_size_bytes = 0;
   Tally total;          // exact
   u64 heads = 0;        // of these that hang below no other leaked block
@@ -96,6 +116,7 @@ struct Leak {
   std::string confidence_reason = {};  // in words
   std::vector<Frame> stack = {};       // allocation site(s), innermost first; often empty
   std::vector<Evidence> evidence = {};
+  std::vector<Counted> cgroups = {};       // that are charged for the objects that are listed, most objects first
   std::vector<LeakedObject> objects = {};  // as many as were asked for; total.count says how many there are
   // Only in Report::weak: one for each of `objects` that has any; the others hang below objects that have.
   std::vector<WeakReferrer> weak = {};

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <ctime>
 #include <iterator>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -21,6 +22,8 @@ constexpr std::size_t kMaxAliases = 2;
 constexpr std::size_t kMaxEvidence = 8;
 constexpr std::size_t kMaxFrames = 16;
 constexpr std::size_t kMaxObjects = 3;
+constexpr std::size_t kMaxTasks = 3;
+constexpr std::size_t kMaxCgroups = 3;
 constexpr std::size_t kMaxStringBytes = 48;
 constexpr std::size_t kMaxDumpBytes = 64;
 constexpr std::size_t kMaxDifferent = 5;
@@ -78,7 +81,7 @@ std::string cache_and_type(const Leak& leak) {
     if (leak.aliases.size() > kMaxAliases) print(text, ", +{}", leak.aliases.size() - kMaxAliases);
     text += ')';
   }
-  if (!leak.type.empty()) print(text, ": {}", printable(leak.type));
+  if (!leak.type.empty()) print(text, ": {}{}", leak.type_reason.empty() ? "" : "likely ", printable(leak.type));
   return text;
 }
 
@@ -99,8 +102,17 @@ std::string evidence_line(const Leak& leak, const Evidence& evidence) {
       out += in_quotes(std::string_view(evidence.text).substr(0, kMaxStringBytes));
       if (evidence.text.size() > kMaxStringBytes) out += "...";
       break;
+    case Evidence::Kind::Block:
+      label(out, "points");
+      print(out, "to {}", printable(evidence.text));
+      break;
+    case Evidence::Kind::List:
+      label(out, "list");
+      out += printable(evidence.text);
+      break;
   }
   print(out, " at +0x{:x}", evidence.offset_bytes);
+  if (!evidence.field.empty()) print(out, " ({})", printable(evidence.field));
   if (leak.total.count > 1 && evidence.count == leak.total.count) {
     print(out, ", in all {}", with_commas(leak.total.count));
   } else if (leak.total.count > 1 && evidence.count != 0) {
@@ -114,7 +126,7 @@ std::string evidence_lines(const Leak& leak) {
   for (std::size_t i = 0; i < std::min(leak.evidence.size(), kMaxEvidence); ++i) out += evidence_line(leak, leak.evidence[i]);
   if (leak.evidence.size() > kMaxEvidence) {
     label(out, "");
-    print(out, "+{} more symbols or strings\n", leak.evidence.size() - kMaxEvidence);
+    print(out, "+{} more things inside\n", leak.evidence.size() - kMaxEvidence);
   }
   return out;
 }
@@ -138,8 +150,57 @@ std::string stack_lines(const Leak& leak) {
 // How sure it is, and why.
 std::string confidence_line(const Leak& leak) {
   std::string out;
-  label(out, to_string(leak.confidence));
-  return out + printable(leak.confidence_reason) + '\n';
+  label(out, "leaked");
+  print(out, "{}: {}\n", to_string(leak.confidence), printable(leak.confidence_reason));
+  return out;
+}
+
+// Which tasks allocated the objects that are listed, and when.
+std::string task_lines(const Leak& leak) {
+  std::vector<std::string> tasks;
+  std::optional<double> youngest, oldest;
+  for (const LeakedObject& object : leak.objects) {
+    if (object.age_s) {
+      youngest = std::min(youngest.value_or(*object.age_s), *object.age_s);
+      oldest = std::max(oldest.value_or(*object.age_s), *object.age_s);
+    }
+    if (!object.pid) continue;
+    std::string task = fmt::format("pid {}", *object.pid);
+    if (!object.comm.empty()) print(task, " ({})", printable(object.comm));
+    if (std::ranges::find(tasks, task) == tasks.end()) tasks.push_back(std::move(task));
+  }
+  if (tasks.empty() && !oldest) return {};
+  std::string text = fmt::format("{}", fmt::join(std::span(tasks).first(std::min(tasks.size(), kMaxTasks)), ", "));
+  if (tasks.size() > kMaxTasks) print(text, " +{} more", with_commas(tasks.size() - kMaxTasks));
+  if (oldest) {
+    std::string young = fmt::format("{:.0f}", *youngest), old = fmt::format("{:.0f}", *oldest);
+    print(text, "{}{} s ago", text.empty() ? "" : ", ", young == old ? old : young + " to " + old);
+  }
+  std::string out;
+  label(out, "by");
+  return out + text + '\n';
+}
+
+std::string type_lines(const Leak& leak) {
+  std::string out;
+  if (leak.type.empty() || leak.type_reason.empty()) return out;
+  label(out, "likely");
+  return wrapped(out, fmt::format("{}: {}", printable(leak.type), printable(leak.type_reason)));
+}
+
+// Who is charged for the objects that are listed.
+std::string cgroup_lines(const Leak& leak) {
+  std::string out;
+  if (leak.cgroups.empty()) return out;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(leak.cgroups.size(), kMaxCgroups); ++i) {
+    const Counted& cgroup = leak.cgroups[i];
+    print(text, "{}{}", i == 0 ? "" : ", ", printable(cgroup.text));
+    if (leak.total.count > 1) print(text, " ({})", with_commas(cgroup.count));
+  }
+  if (leak.cgroups.size() > kMaxCgroups) print(text, ", +{} more", with_commas(leak.cgroups.size() - kMaxCgroups));
+  label(out, "cgroup");
+  return wrapped(out, text);
 }
 
 // What one bug costs: who holds what, where that is more than single blocks.
@@ -197,8 +258,11 @@ std::string groups_of(const Report& report, const std::vector<Leak>& leaks) {
     if (&leak != &leaks.front()) out += '\n';
     print(out, "{:>8}  {:>10}  {:>10}  {}\n", with_commas(leak.total.count), human_bytes(leak.total.bytes),
           fmt::format("{} B", leak.object_size_bytes), cache_and_type(leak));
+    out += type_lines(leak);
     out += evidence_lines(leak);
     out += stack_lines(leak);
+    out += task_lines(leak);
+    out += cgroup_lines(leak);
     out += &leaks == &report.weak ? weak_lines(leak) : confidence_line(leak) + retained_lines(report, leak);
     out += object_lines(leak);
   }

@@ -25,7 +25,7 @@ passes: 3 in 12.3 s, 6.3 GiB read; the last two agree
             stack    widget_probe+0x41/0x1df [widget] drivers/misc/widget.c:123
                      do_one_initcall+0x59/0x220
                      0xffffffffc01d2036
-            certain  unreferenced, unchanged in all 3 passes, 12 s
+            leaked   certain: unreferenced, unchanged in all 3 passes, 12 s
             objects  0xffff888104c2d000 0xffff888104c2d080 0xffff888104c2d100 +97 more
             6c 65 61 6b 20 6d 65 00 00 00 00 00 00 00 00 00  leak me.........
             00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
@@ -34,13 +34,13 @@ passes: 3 in 12.3 s, 6.3 GiB read; the last two agree
 
        1     8.0 KiB      8192 B  vmalloc
             caller   widget_ring_alloc+0x27/0x90 [widget]
-            likely   unreferenced, unchanged in two passes or more; some not from the first pass on
+            leaked   likely: unreferenced, unchanged in two passes or more; some not from the first pass on
             object   0xffffc90000a65000
             00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
             00 00 00 00                                      ....
 
        2       128 B        64 B  per-cpu
-            possible unknown
+            leaked   possible: unknown
             objects  0x607fc5a195f8 +1 more (percpu; below: cpu 2)
             00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
             00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
@@ -246,8 +246,52 @@ TEST(Text, LongListsAreCutAndCounted) {
   leak.stack.assign(20, leak.stack[0]);
   std::string text = to_text(report);
   EXPECT_TRUE(contains(text, "\"" + std::string(48, 'x') + "\"... at +0x0, in 1 of 100\n"));
-  EXPECT_TRUE(contains(text, "+3 more symbols or strings\n"));
+  EXPECT_TRUE(contains(text, "+3 more things inside\n"));
   EXPECT_TRUE(contains(text, "+4 more frames\n"));
+}
+
+TEST(Text, WhoAllocatedAndWhenIsSaidWhereItIsKnown) {
+  Report report = test::sample_report();
+  EXPECT_FALSE(contains(to_text(report), "            by "));
+  auto& objects = report.leaks[0].objects;
+  objects[0].pid = 12;
+  objects[0].comm = "insmod";
+  objects[0].age_s = 61.7;
+  EXPECT_TRUE(contains(to_text(report), "            by       pid 12 (insmod), 62 s ago\n"));
+  objects[1].pid = 13;
+  objects[1].age_s = 5;
+  EXPECT_TRUE(contains(to_text(report), "            by       pid 12 (insmod), pid 13, 5 to 62 s ago\n"));
+  for (u32 i = 0; i < 4; ++i) objects[i].pid = i;
+  EXPECT_TRUE(contains(to_text(report), "pid 0 (insmod), pid 1, pid 2 +1 more, 5 to 62 s ago\n"));
+}
+
+TEST(Text, WhoIsChargedIsSaidWhereItIsKnown) {
+  Report report = test::sample_report();
+  EXPECT_FALSE(contains(to_text(report), "            cgroup "));
+  report.leaks[0].cgroups = {{"/a", 3}, {"/b", 1}};
+  report.leaks[1].cgroups = {{"/c", 1}};
+  std::string text = to_text(report);
+  EXPECT_TRUE(contains(text, "            cgroup   /a (3), /b (1)\n"));
+  EXPECT_TRUE(contains(text, "            cgroup   /c\n"));
+  report.leaks[0].cgroups.assign(5, {"/a", 1});
+  EXPECT_TRUE(contains(to_text(report), "/a (1), /a (1), /a (1), +2 more\n"));
+}
+
+TEST(Text, ATypeThatIsLikelyIsSaidToBeSo_WithTheReason) {
+  Report report = test::sample_report();
+  EXPECT_FALSE(contains(to_text(report), "likely struct"));
+  report.leaks[0].type_reason = "its size fits";
+  std::string text = to_text(report);
+  EXPECT_TRUE(contains(text, "+3): likely struct widget\n"));
+  EXPECT_TRUE(contains(text, "            likely   struct widget: its size fits\n"));
+}
+
+TEST(Text, WhereItPointedIsSaid_WithTheMemberWhereTheTypeIsKnown) {
+  Report report = test::sample_report();
+  report.leaks[0].evidence = {{Evidence::Kind::Block, 8, "dentry+0x0", 100, "d_parent"}, {Evidence::Kind::List, 16, "empty", 1}};
+  std::string text = to_text(report);
+  EXPECT_TRUE(contains(text, "            points   to dentry+0x0 at +0x8 (d_parent), in all 100\n"));
+  EXPECT_TRUE(contains(text, "            list     empty at +0x10, in 1 of 100\n"));
 }
 
 }  // namespace

@@ -34,6 +34,10 @@ const char* meaning(BlockState state) {
   bug("no such state");
 }
 
+const char* word_for(Evidence::Kind kind) {
+  return kind == Evidence::Kind::Block ? "points to" : to_string(kind);
+}
+
 std::string name_of(const WhoBlock& block) {
   std::string text = block.kind == BlockKind::Slab ? fmt::format("{} object", printable(block.cache)) : printable(block.cache);
   print(text, " {}", to_string(block.address));
@@ -62,9 +66,9 @@ std::string block_lines(const Who& who) {
         with_commas(who.block->size_bytes), who.offset_bytes);
   print(out, "  state: {}\n", meaning(who.block->state));
   for (const Evidence& evidence : who.evidence) {
-    bool is_symbol = evidence.kind == Evidence::Kind::Symbol;
-    print(out, "  {}: {} at +0x{:x}\n", is_symbol ? "symbol" : "string",
-          is_symbol ? printable(evidence.text) : in_quotes(std::string_view(evidence.text).substr(0, kMaxStringBytes)),
+    bool is_string = evidence.kind == Evidence::Kind::String;
+    print(out, "  {}: {} at +0x{:x}\n", word_for(evidence.kind),
+          is_string ? in_quotes(std::string_view(evidence.text).substr(0, kMaxStringBytes)) : printable(evidence.text),
           evidence.offset_bytes);
   }
   out += hex_dump(who.contents, kMaxDumpBytes, "    ");
@@ -108,8 +112,8 @@ Json who_json(const Who& who) {
   json["offset"] = who.block ? Json(who.offset_bytes) : Json();
   json["evidence"] = Json::array();
   for (const Evidence& evidence : who.evidence) {
-    const char* kind = evidence.kind == Evidence::Kind::Symbol ? "symbol" : "string";
-    json["evidence"].push_back({{"kind", kind}, {"offset", evidence.offset_bytes}, {"text", printable(evidence.text)}});
+    json["evidence"].push_back(
+        {{"kind", to_string(evidence.kind)}, {"offset", evidence.offset_bytes}, {"text", printable(evidence.text)}});
   }
   std::string hex;
   for (std::byte b : who.contents) print(hex, "{:02x}", std::to_integer<unsigned>(b));

@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # In the guest of scan_test: scan the kernel as it is, load the module that leaks, then scan once a round.
-#   scan_rounds.sh idle|load ROUNDS
-# With 0 rounds there is no module.
-# Leaves in /tmp/results: clean.json, round-N.json, report.kmemleak, report.txt, each with .status and .errors; truth;
+#   scan_rounds.sh idle|load ROUNDS SCANS
+# With 0 rounds there is no module; SCANS of the kernel as it is come before it.
+# Leaves in /tmp/results: clean-N.json, round-N.json, report.kmemleak, report.txt, each with .status and .errors; truth;
 # load (what load.sh has done).
 
 mode=$1
 rounds=$2
+scans=$3
 cd /tmp/results || exit
 
 scan() { # into file $1, with options $2…
@@ -23,7 +24,11 @@ if [ "$mode" = load ]; then
     load.sh start
     sleep 5
 fi
-scan clean.json --format json --interval $interval
+number=1
+while [ "$number" -le "$scans" ]; do
+    scan "clean-$number.json" --format json --interval $interval
+    number=$((number + 1))
+done
 if [ "$rounds" -gt 0 ]; then
     insmod /root/leaky.ko || exit
 fi

@@ -58,6 +58,17 @@ noinline void *truth_cache_alloc(struct label label, unsigned int index)
 	return object;
 }
 
+noinline void truth_cache_alloc_bulk(struct label label, unsigned int count)
+{
+	void *objects[8];
+	int i;
+
+	count = kmem_cache_alloc_bulk(caches[0], GFP_KERNEL | __GFP_ZERO, min_t(size_t, count, ARRAY_SIZE(objects)), objects);
+	for (i = 0; i < count; i++)
+		truth_add(label, specifications[0].name, objects[i], specifications[0].size);
+	memzero_explicit(objects, sizeof(objects));
+}
+
 noinline void *truth_hard_alloc(struct label label)
 {
 	void *object = kmem_cache_alloc(hard_cache, GFP_KERNEL);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /*
- * Objects in use whose only reference is hidden: known limits, not judged. They come from a cache of their own, since
- * a pointer beside an object is a pointer to its neighbour, and that must not be a leak of ours.
+ * Objects in use whose only reference is hidden, and leaks that a word in use still points to: known limits, not
+ * judged. They come from a cache of their own, since a pointer beside an object is a pointer to its neighbour, and that
+ * must not be a leak of ours.
  */
 #include <linux/gfp.h>
 #include <linux/io.h>
+#include <linux/kfifo.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -29,6 +31,19 @@ static void plant_page_leaks(void)
 	truth_add(hard("page-leak"), "page", (void *)get_zeroed_page(GFP_KERNEL), PAGE_SIZE);
 	truth_add(hard("page-leak-compound"), "page",
 		  (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO | __GFP_COMP, 2), 4 * PAGE_SIZE);
+}
+
+static DEFINE_KFIFO(ring, void *, 4);
+
+/* Leaked, but what was taken out of a ring leaves its address there until the slot is used again. */
+static void plant_stale_slot(void)
+{
+	void *object = truth_hard_alloc(hard("stale-ring"));
+
+	if (!object || !kfifo_put(&ring, object))
+		return;
+	if (!kfifo_get(&ring, &object))
+		pr_err("leaky: the ring is empty\n");
 }
 
 void plant_hard(void)
@@ -56,5 +71,6 @@ void plant_hard(void)
 	object = truth_kmalloc(hard("struct-page-of-large"), 32 << 10);
 	if (object)
 		WRITE_ONCE(page_of_large, virt_to_page(object));
+	plant_stale_slot();
 	plant_page_leaks();
 }

@@ -5,6 +5,7 @@
  */
 #include <linux/fs.h>
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/skbuff.h>
@@ -68,6 +69,21 @@ static noinline void leak_from_caches(void)
 
 	for (i = 0; i < 2 * CACHE_COUNT; i++)
 		truth_cache_alloc(leak(kinds[i / 2], "cache"), i / 2);
+}
+
+/* By all the other functions that give out memory of the same kinds. */
+static noinline void leak_by_other_names(void)
+{
+	static const char text[] = "copied, and then forgotten";
+	void *object = krealloc(kzalloc(24, GFP_KERNEL), 400, GFP_KERNEL | __GFP_ZERO);
+
+	truth_add(leak("krealloc", "other-names"), "kmalloc", object, 400);
+	truth_add(leak("kmemdup", "other-names"), "kmalloc", kmemdup(text, sizeof(text), GFP_KERNEL), sizeof(text));
+	truth_add(leak("kasprintf", "other-names"), "kmalloc", kasprintf(GFP_KERNEL, "leaky-%d", 7), 8);
+	truth_add(leak("kmalloc-node", "other-names"), "kmalloc", kzalloc_node(640, GFP_KERNEL, numa_mem_id()), 640);
+	truth_add(leak("kvmalloc", "other-names"), "kmalloc", kvzalloc(3000, GFP_KERNEL), 3000);
+	truth_add(leak("kvmalloc-large", "other-names"), "vmalloc", kvzalloc(5 << 20, GFP_KERNEL), 5 << 20);
+	truth_cache_alloc_bulk(leak("cache-bulk", "other-names"), 8);
 }
 
 static noinline void leak_strings(void)
@@ -183,6 +199,7 @@ void plant_leaks(void)
 	leak_kmalloc();
 	leak_many();
 	leak_from_caches();
+	leak_by_other_names();
 	leak_strings();
 	leak_list();
 	leak_tree();

@@ -41,6 +41,8 @@ extern const struct file_operations truth_fops;
 enum { CACHE_COUNT = 5 };
 int caches_init(void);
 void* truth_cache_alloc(struct label label, unsigned int index);
+/* At most 8 of the first cache, in one call; the addresses are wiped. */
+void truth_cache_alloc_bulk(struct label label, unsigned int count);
 /* Never merged with another cache, so an object's neighbours are HARD ones too. */
 void* truth_hard_alloc(struct label label);
 enum { HARD_SIZE = 96 };
@@ -53,4 +55,5 @@ struct dentry;
 void plant_pointer_twins(const char* text_parameter);
 void plant_structure_twins(void);
 void plant_context_twins(struct dentry* directory);
+void plant_kernel_twins(void);
 void plant_hard(void);

@@ -61,6 +61,7 @@ static int __init leaky_init(void)
 	plant_pointer_twins(text);
 	plant_structure_twins();
 	plant_context_twins(directory);
+	plant_kernel_twins();
 	plant_hard();
 	if (leaks) {
 		truth_next_round();

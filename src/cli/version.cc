@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/version.h"
+
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+
+namespace orphan::cli {
+
+std::string version_text() {
+  return fmt::format("orphan {} (libbpf {}.{}{})", ORPHAN_VERSION, libbpf_major_version(), libbpf_minor_version(),
+                     ORPHAN_STATIC ? ", static" : "");
+}
+
+}  // namespace orphan::cli

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/explain.h"
+
+#include <algorithm>
+
+#include "kernel/evidence.h"
+
+namespace orphan::kernel {
+namespace {
+
+// Numbers of lines of source stand above those of stacks.
+constexpr u32 kFirstLine = 1U << 31;
+
+}  // namespace
+
+Explainer::Explainer(const Kernel& kernel, Input input)
+    : kernel_(kernel),
+      symbols_(input.symbols),
+      leaked_(std::move(input.leaked)),
+      origins_(kernel_, input.look == nullptr ? std::span<const Task>() : std::span<const Task>(input.look->tasks)),
+      charges_(kernel_, input.btf),
+      types_(input.btf, std::move(input.text_of), std::move(input.module_btf)) {
+  if (input.look == nullptr) return;
+  auto state = [this](u64 slot) { return std::string_view(leaked_.test(slot) ? "leaked too" : ""); };
+  pointees_.emplace(Pointees::Input{*input.look, input.owners, kernel_.memory, symbols_, state});
+}
+
+void Explainer::point(Addr block, Bytes contents, EvidenceGatherer& to) const {
+  if (pointees_) pointees_->add(block, contents, to);
+}
+
+void Explainer::finish(Leak& group) const {
+  types_.guess(group);
+  types_.name_fields(group);
+}
+
+const Origin& Explainer::origin_of(const Owner& owner, Addr block) {
+  if (last_block_ == block) return last_origin_;
+  last_block_ = block;
+  last_origin_ = owner.kind == BlockKind::Slab ? origins_.of(block) : Origin{};
+  return last_origin_;
+}
+
+u32 Explainer::stack_of(const Owner& owner, Addr block) {
+  if (u32 stack = origin_of(owner, block).stack; stack != 0) return stack;
+  auto line = charges_.line_of(owner, block);
+  if (!line) return 0;
+  auto number = static_cast<u32>(lines_.size());
+  auto [known, is_new] = line_numbers_.try_emplace({line->function, line->file, line->line}, number);
+  if (is_new) lines_.push_back(std::move(*line));
+  return kFirstLine + known->second;
+}
+
+std::vector<Frame> Explainer::frames(const Owner& owner, u32 stack) const {
+  std::vector<Frame> frames;
+  if (stack >= kFirstLine) {
+    const CodeLine& line = lines_[stack - kFirstLine];
+    frames.push_back({.address = {}, .symbol = line.function, .module = line.module, .file = line.file, .line = line.line});
+    return frames;
+  }
+  for (Addr address : origins_.stack(stack)) frames.push_back(to_frame(address, symbols_));
+  if (frames.empty() && owner.caller) frames.push_back(to_frame(owner.caller, symbols_));
+  return frames;
+}
+
+void Explainer::explain(const Owner& owner, Leak& group, LeakedObject& object) {
+  const Origin& origin = origin_of(owner, object.address);
+  object.pid = origin.pid;
+  object.comm = origin.comm;
+  object.jiffies = origin.jiffies;
+  object.age_s = origin.age_s;
+  object.cgroup = charges_.cgroup_of(owner, object.address);
+  if (object.cgroup.empty()) return;
+  auto known = std::ranges::find(group.cgroups, object.cgroup, &Counted::text);
+  if (known == group.cgroups.end()) {
+    group.cgroups.push_back({object.cgroup, 1});
+    return;
+  }
+  ++known->count;
+  // Most objects first; what gains moves up.
+  while (known != group.cgroups.begin() && (known - 1)->count < known->count) {
+    std::iter_swap(known, known - 1);
+    --known;
+  }
+}
+
+}  // namespace orphan::kernel
