@@ -11,6 +11,7 @@
 #include <optional>
 #include <sstream>
 
+#include "cli/rules.h"
 #include "cli/version.h"
 
 namespace orphan::cli {
@@ -124,6 +125,8 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       ->type_name("FILE")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  sub->add_flag("--weak", scan.weak, "show the blocks that only weak references hold; JSON always has them");
+  sub->add_flag("--list-rules", scan.list_rules, "print what is known of stock kernels, with reasons; nothing is scanned");
   sub->footer(
       "Exit status: 0 no leaks, 1 leaks, 2 wrong usage, 3 could not look, 4 looked only in part and found nothing.\n"
       "Needs root and /proc/kcore. Nothing is written to the kernel. For a recording, neither is needed, and nothing is\n"
@@ -210,6 +213,7 @@ Command parse(int argc, char** argv) {
   if (!scan.record.empty() && scan.target.starts_with(kCorePrefix))
     return Done{kUsage, fmt::format("orphan: --record: {} is a recording already; see orphan --help\n", scan.target)};
   if (app.got_subcommand("account")) return account;
+  if (scan.list_rules) return Done{0, rules_text()};
   return scan;
 }
 

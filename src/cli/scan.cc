@@ -18,9 +18,9 @@
 namespace orphan::cli {
 namespace {
 
-std::string print(const Report& report, Format format) {
-  switch (format) {
-    case Format::Text: return to_text(report);
+std::string print(const Report& report, const ScanCommand& command) {
+  switch (command.format) {
+    case Format::Text: return to_text(report, {.shows_weak = command.weak});
     case Format::Kmemleak: return to_kmemleak(report);
     case Format::Json: return to_json(report);
   }
@@ -124,7 +124,7 @@ int run_scan(const ScanCommand& command) {
   Session session;
   Result<Report> report = look(command, session);
   if (!report) return session.fail(with_reason(report.error(), command));
-  return session.finish(command.output, print(*report, command.format), status_of(*report));
+  return session.finish(command.output, print(*report, command), status_of(*report));
 }
 
 }  // namespace orphan::cli

@@ -17,12 +17,14 @@ class Confirmation::Pass {
         candidates_(std::exchange(state.candidates_, BitVector())),
         twice_(std::exchange(state.twice_, BitVector())),
         thrice_(std::exchange(state.thrice_, BitVector())),
+        from_first_(std::exchange(state.from_first_, BitVector())),
         by_start_(kept_.size()) {
     for (u32 i = 0; i < by_start_.size(); ++i) by_start_[i] = i;
     std::ranges::sort(by_start_, {}, [&](u32 i) { return kept_[i].start; });
     state_.kept_.reserve(kept_.size());
     state_.candidates_.resize(snapshot.live.size());
     state_.twice_.resize(snapshot.live.size());
+    state_.from_first_.resize(snapshot.live.size());
     if (needs_thrice()) state_.thrice_.resize(snapshot.live.size());
     state_.lost_ = (state_.passes_ == 1 ? candidates_ : state_.passes_ == 2 ? twice_ : thrice_).count();
   }
@@ -119,6 +121,7 @@ class Confirmation::Pass {
   // It has changed, or cannot be read.
   void reject(const Kept& kept, u64 slot) {
     state_.twice_.clear(slot);
+    state_.from_first_.clear(slot);
     if (needs_thrice()) state_.thrice_.clear(slot);
     ++state_.fresh_;
     const Kept* before = find(kept);
@@ -139,6 +142,7 @@ class Confirmation::Pass {
   void see_again(u64 old_bit, u64 bit) {
     state_.twice_.set(bit);
     if (needs_thrice() && twice_.test(old_bit)) state_.thrice_.set(bit);
+    if (from_first_.test(old_bit)) state_.from_first_.set(bit);
     if (was_confirmed(old_bit)) --state_.lost_;
   }
 
@@ -155,6 +159,7 @@ class Confirmation::Pass {
       bool is_thrice = was_thrice(bit);
       if (twice_.test(bit)) state_.twice_.set(new_bit);
       if (is_thrice) state_.thrice_.set(new_bit);
+      if (from_first_.test(bit)) state_.from_first_.set(new_bit);
       if (was_confirmed(bit)) --state_.lost_;
       if (!(needs_thrice() ? is_thrice : twice_.test(bit))) ++state_.undecided_;
     });
@@ -166,6 +171,7 @@ class Confirmation::Pass {
       state_.candidates_.set(slot);
       u64 old_slot = before == nullptr ? 0 : before->first_slot + (slot - kept.first_slot);
       if (before == nullptr || !candidates_.test(old_slot)) {
+        if (state_.passes_ == 0) state_.from_first_.set(slot);
         ++state_.fresh_;
         return;
       }
@@ -191,6 +197,7 @@ class Confirmation::Pass {
       state_.candidates_.set(kept.first_slot + slot);
       sums_.push_back(folded(*sum));
       if (wanted == nullptr || *wanted != sums_.back()) {
+        if (state_.passes_ == 0) state_.from_first_.set(kept.first_slot + slot);
         ++state_.fresh_;
         continue;
       }
@@ -210,7 +217,7 @@ class Confirmation::Pass {
   const BitVector& unreferenced_;
   Checksummer checksummer_;
   std::vector<Kept> kept_;
-  BitVector candidates_, twice_, thrice_;
+  BitVector candidates_, twice_, thrice_, from_first_;
   std::vector<u32> by_start_;
   std::vector<u16> sums_;  // of one span, or of a part
   u64 sums_kept_ = 0;      // of this pass

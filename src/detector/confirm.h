@@ -6,7 +6,7 @@
 // Two passes that see the same are enough. A target that moved between them is a busy one: there an address that is allocated
 // and freed all the time can be unreferenced and the same twice, and a leak has to be so in three passes.
 //
-// What is kept between passes: of a slot three bits, of a span with candidates where it is, and of a candidate two bytes, its
+// What is kept between passes: of a slot four bits, of a span with candidates where it is, and of a candidate two bytes, its
 // checksum folded. One change of 65536 goes unnoticed in one pass, and not in the next. The folded checksums of a span are freed
 // as soon as the next pass has judged it, so that those of two passes are never held side by side.
 //
@@ -71,6 +71,7 @@ class Confirmation {
     u64 slot = 0;                // in the last snapshot
     bool is_replicated = false;  // `address` is what the copy offsets are added to
     bool was_judged = true;      // in the last pass; false: its span was a root then
+    bool is_from_first = false;  // it was a candidate in every pass, with the same contents
 
     BlockPlace place() const { return {address, size_bytes, is_replicated}; }
   };
@@ -101,13 +102,14 @@ class Confirmation {
   };
 
   bool counts(u64 bit) const { return confirmed().test(bit) && (spared_.size() == 0 || !spared_.test(bit)); }
-  static Candidate candidate(const Kept& kept, u64 bit) {
+  Candidate candidate(const Kept& kept, u64 bit) const {
     return {kept.start + (bit - kept.first_slot) * kept.stride_bytes,
             kept.object_bytes,
             kept.owner,
             bit,
             kept.is_replicated,
-            kept.was_judged};
+            kept.was_judged,
+            from_first_.test(bit)};
   }
   // Calls f(kept, bit) for each that is confirmed.
   template <typename F>
@@ -135,6 +137,7 @@ class Confirmation {
   // Bits of the last snapshot's slots.
   BitVector candidates_;
   BitVector twice_, thrice_;  // candidates in so many passes or more, one after the other; thrice_ is empty up to the second
+  BitVector from_first_;      // candidates of all passes
   BitVector spared_;          // of those seen twice; empty: none
   u64 spared_confirmed_ = 0, spared_waiting_ = 0;
 };

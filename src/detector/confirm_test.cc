@@ -73,6 +73,19 @@ TEST(Confirmation, WhatIsUnreferencedAndUnchangedInTwoPassesIsConfirmed) {
   }
 }
 
+TEST(Confirmation, ACandidateThatEveryPassSawUnchangedIsFromTheFirst_OthersAreNot) {
+  Target target;
+  target.unreferenced = {1, 4};
+  ASSERT_TRUE(target.pass());
+  target.unreferenced = {1, 2, 4};
+  ASSERT_TRUE(target.pass());
+  target.memory.put(kSlab + 64, u64{7});
+  for (int pass = 3; pass <= 5; ++pass) ASSERT_TRUE(target.pass());
+  std::vector<bool> from_first;
+  for (const auto& candidate : target.candidates()) from_first.push_back(candidate.is_from_first);
+  EXPECT_EQ(from_first, (std::vector<bool>{false, false, true})) << "changed, seen later, the area";
+}
+
 TEST(Confirmation, ACandidateTellsItsAddressSizeAndOwner) {
   Target target;
   ASSERT_TRUE(target.pass());

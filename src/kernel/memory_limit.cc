@@ -14,7 +14,7 @@ constexpr u64 kMiB = 1 << 20;
 constexpr u64 kFixedBytes = 8 * kMiB;  // buffers, groups, the graph of the leaks, the report
 // Of a slab: a Span, a SlabPage while the memory map is read, and what is kept of its candidates in this pass and the last one.
 constexpr u64 kSlabBytes = 24 + 84 + 2 * 64;
-constexpr u64 kBitsOfSlot = 9;    // at the same time, at most
+constexpr u64 kBitsOfSlot = 12;   // at the same time, at most
 constexpr u64 kBitsOfPage = 4;    // plain, reserved, unused, settled
 constexpr u64 kIndexBytes = 4;    // of a page
 constexpr u64 kLeafBytes = 2048;  // of the index, for the pages around a slab

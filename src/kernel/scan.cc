@@ -11,6 +11,8 @@
 
 #include "detector/confirm.h"
 #include "kernel/block_contents.h"
+#include "kernel/block_names.h"
+#include "kernel/confidence.h"
 #include "kernel/evidence.h"
 #include "kernel/explain.h"
 #include "kernel/memory_limit.h"
@@ -19,6 +21,7 @@
 #include "kernel/self_test.h"
 #include "kernel/suppressions.h"
 #include "kernel/user_suppressions.h"
+#include "kernel/weak_blocks.h"
 #include "scan/leak_graph.h"
 #include "scan/mark.h"
 
@@ -33,6 +36,7 @@ constexpr std::size_t kEvidenceLines = 12;
 constexpr std::size_t kMostRechecked = 1 << 16;
 constexpr int kRechecks = 100;
 constexpr double kRecheckInterval = 0.02;  // seconds
+constexpr u64 kMostWeak = 1 << 16;         // leaked blocks: for more, weak references are not looked for
 constexpr u64 kMostGraphed = 1 << 17;      // leaked blocks: more would take more memory than they are worth
 constexpr u64 kObjectsOfEachGroup = 16;    // are kept at least, however many groups there are
 
@@ -98,7 +102,11 @@ class Scan {
       TRY(std::move(done));
     }
     report_.settled = confirmation_.is_settled();
-    if (confirmation_.passes() >= 2) TRY(recheck());
+    if (confirmation_.passes() >= 2) {
+      TRY(search_weakly());
+      TRY(recheck());
+      TRY(find_weak());
+    }
     // A recording that ends before goes on with what it has.
     (void)target_.source().begin("report");
     if (look_ && confirmation_.count() <= kMostGraphed) TRY(find_heads());
@@ -108,6 +116,7 @@ class Scan {
       account();
     }
     add_coverage();
+    judge_leaks();
     report_.seconds = seconds("at the end") - start;
     report_.peak_memory_bytes = peak_memory_bytes();
     return std::move(report_);
@@ -152,6 +161,7 @@ class Scan {
       say(fmt::format("pass {} of at most {}: {}", number, options_.max_passes, what));
     };
     look_.reset();
+    marked_.reset();
     std::unique_ptr<Look> look = TRY(target_.look({hooks_.keep_going, progress}));
     PassRecord record;
     progress("comparing with slabinfo");
@@ -166,7 +176,10 @@ class Scan {
     record_pass(*look, marked, record);
     Tally live;
     for (Tally kind : record_.by_kind) live += kind;
-    report_.passes.push_back({.seconds = seconds("after a pass") - start,
+    double end = seconds("after a pass");
+    if (number == 1) first_pass_end_ = end;
+    last_pass_end_ = end;
+    report_.passes.push_back({.seconds = end - start,
                               .live = live,
                               .unreferenced = record_.unreferenced.count,
                               .confirmed = confirmation_.count(),
@@ -174,6 +187,7 @@ class Scan {
                               .words = marked.words,
                               .phases = clock.finish()});
     look_ = std::move(look);
+    marked_ = std::move(marked);
     return {};
   }
 
@@ -258,10 +272,34 @@ class Scan {
     return {};
   }
 
+  // What may be in use by a reference that is no plain pointer: looked for soon after the last pass, while its picture holds.
+  Result<void> search_weakly() {
+    if (confirmation_.count() == 0) return {};
+    is_weak_known_ = look_ && confirmation_.count() <= kMostWeak;
+    if (!is_weak_known_) return {};
+    say("looking for weak references to what nothing points to");
+    (void)target_.source().begin("weak references");
+    weak_finder_.emplace(*look_, target_.memory(), *marked_);
+    auto done = weak_finder_->search(confirmation_, hooks_.keep_going);
+    is_weak_known_ = bool(done);
+    if (!done && done.error().code() != ErrorCode::Interrupted) return done;
+    return {};
+  }
+
+  Result<void> find_weak() {
+    if (!weak_finder_ || !is_weak_known_) return {};
+    auto weak = weak_finder_->finish();
+    if (!weak) return std::move(weak).error();
+    weak_ = std::move(*weak);
+    names_.emplace(kernel_, *look_, target_.owners(), target_.symbols(), marked_->reached);
+    return {};
+  }
+
   // Who hangs below whom. What is no longer as it was when it was judged makes a block a head, no worse.
   Result<void> find_heads() {
     std::vector<u64> slots;
     confirmation_.for_each([&](const Confirmation::Candidate& candidate) {
+      if (weak_.contains(candidate.slot)) return;
       slots.push_back(candidate.slot);
       leaked_.push_back(candidate.address);
     });
@@ -276,8 +314,9 @@ class Scan {
     Leak leak;
     std::optional<EvidenceGatherer> evidence;
     u64 looked_into = 0;
+    bool is_from_first = true, may_be_pages = false;
+    Judgement judgement;
   };
-
   // By owner, size, and stack.
   using GroupKey = std::tuple<u32, u64, u32>;
   using Groups = std::map<GroupKey, Group>;
@@ -291,10 +330,12 @@ class Scan {
     user_suppressions_.emplace(options_.suppressions, report_.started_unix_s / kSecondsOfADay, target_.symbols());
     std::vector<Tally> suppressed(suppressions().size());
     explain_with(look_.get());
-    Groups groups;
+    Groups weak_groups;
+    group_of_.resize(leaked_.size());
     if (confirmation_.passes() >= 2) {
-      confirmation_.for_each(
-          [&](const Confirmation::Candidate& candidate) { add_leak(candidate, suppressor, suppressed, groups); });
+      confirmation_.for_each([&](const Confirmation::Candidate& candidate) {
+        add_leak(candidate, suppressor, suppressed, weak_.contains(candidate.slot) ? weak_groups : groups_);
+      });
     }
     for (std::size_t i = 0; i < suppressed.size(); ++i) {
       if (suppressed[i].count == 0) continue;
@@ -302,15 +343,70 @@ class Scan {
     }
     for (Suppression& suppression : user_suppressions_->result()) report_.suppressed.push_back(std::move(suppression));
     for (const Suppression& suppression : report_.suppressed) report_.outcome.suppressed += suppression.total;
-    for (auto& [key, group] : groups) {
-      if (group.leak.total.count == 0) continue;
-      finish(group);
-      report_.outcome.leaked += group.leak.total;
-      report_.leaks.push_back(std::move(group.leak));
-    }
-    std::ranges::stable_sort(report_.leaks, std::greater<>(),
-                             [](const Leak& leak) { return std::pair(leak.retained.bytes, leak.total.bytes); });
+    sorted_ = sorted(groups_);
+    report_.outcome.leaked = put_groups(sorted_, report_.leaks);
+    report_.outcome.weak = put_groups(sorted(weak_groups), report_.weak);
     trim_objects();
+  }
+
+  // Those with the most first.
+  static std::vector<Group*> sorted(Groups& groups) {
+    std::vector<Group*> result;
+    for (auto& [key, group] : groups) {
+      if (group.leak.total.count != 0) result.push_back(&group);
+    }
+    std::ranges::stable_sort(result, std::greater<>(),
+                             [](const Group* group) { return std::pair(group->leak.retained.bytes, group->leak.total.bytes); });
+    return result;
+  }
+
+  // Returns what they have together.
+  Tally put_groups(std::span<Group* const> groups, std::vector<Leak>& leaks) const {
+    Tally sum;
+    for (Group* group : groups) {
+      group->leak.evidence = group->evidence->result(kEvidenceLines);
+      explainer_->finish(group->leak);
+      sum += group->leak.total;
+      leaks.push_back(std::move(group->leak));
+    }
+    return sum;
+  }
+
+  // When all else is known. Who hangs below a group that is less sure is no surer.
+  void judge_leaks() {
+    bool is_all_seen = std::ranges::none_of(report_.coverage, &Coverage::incomplete);
+    for (Group* group : sorted_) {
+      group->judgement = judge({.passes = confirmation_.passes(),
+                                .seconds = last_pass_end_ - first_pass_end_,
+                                .is_from_first = group->is_from_first,
+                                .may_be_pages = group->may_be_pages,
+                                .is_settled = report_.settled,
+                                .is_all_seen = is_all_seen,
+                                .is_searched_weakly = is_weak_known_});
+    }
+    std::map<const Group*, Confidence> above;
+    for (u32 i = 0; graph_ && i < group_of_.size(); ++i) {
+      const Group* head = group_of_[graph_->head[i]];
+      if (group_of_[i] != nullptr && head != nullptr) above[group_of_[i]] = std::max(above[group_of_[i]], head->judgement.level);
+    }
+    for (std::size_t i = 0; i < sorted_.size(); ++i) {
+      auto found = above.find(sorted_[i]);
+      Judgement judgement = sorted_[i]->judgement;
+      if (found != above.end()) judgement = below(std::move(judgement), found->second);
+      report_.leaks[i].confidence = judgement.level;
+      report_.leaks[i].confidence_reason = std::move(judgement.reason);
+    }
+  }
+
+  // Whether the kernel does not say that the compound page is a kmalloc (up to 6.12 none does): it may have come from
+  // alloc_pages(), then.
+  bool may_be_pages(const Owner& owner, Addr block) const {
+    if (owner.kind != BlockKind::LargeKmalloc) return false;
+    const PageLayout& page = target_.layouts().page;
+    const AddressSpace& space = target_.memory().space();
+    Addr descriptor = space.page_descriptors + (block - space.linear_map) / kPageBytes * page.size_bytes;
+    auto type = read_value<u32>(target_.memory(), descriptor + page.page_type);
+    return !page.type_large_kmalloc || !type || *type >> 24 != *page.type_large_kmalloc;
   }
 
   // The first bytes of a block, for a per-CPU one of its first CPU's copy. Valid until the next call.
@@ -327,8 +423,8 @@ class Scan {
 
   // Neighbours mostly belong together: of millions, few ask the map.
   Group& group_of(const GroupKey& key, Groups& groups) {
-    if (last_group_ == nullptr || last_key_ != key) {
-      last_key_ = key;
+    if (last_group_ == nullptr || last_key_ != std::pair<const Groups*, GroupKey>(&groups, key)) {
+      last_key_ = {&groups, key};
       last_group_ = &groups.try_emplace(key).first->second;
     }
     return *last_group_;
@@ -336,7 +432,8 @@ class Scan {
 
   void add_leak(const Confirmation::Candidate& candidate, const Suppressor& suppressor, std::vector<Tally>& suppressed,
                 Groups& groups) {
-    u32 number = next_leaked_++;
+    bool is_weak = weak_.contains(candidate.slot);
+    u32 number = is_weak ? 0 : next_leaked_++;
     if (!candidate.was_judged) {
       // Its slab did not hold still in the last pass; the passes before it are enough.
       record_.unstable.count -= 1;
@@ -346,7 +443,7 @@ class Scan {
     const Owner& owner = target_.owners()[candidate.owner];
     u32 stack = explainer_->stack_of(owner, candidate.address);
     Group& group = group_of({candidate.owner, candidate.size_bytes, stack}, groups);
-    bool is_kept = group.leak.objects.size() < kObjectsOfEachGroup || kept_objects_ < options_.max_objects;
+    bool is_kept = group.leak.objects.size() < kObjectsOfEachGroup || (!is_weak && kept_objects_ < options_.max_objects);
     bool may_be_suppressed = owner.kind == BlockKind::Slab && suppressor.may_match(candidate.size_bytes);
     Bytes contents;
     if (is_kept || may_be_suppressed || user_suppressions_->needs_contents() || group.looked_into < kEvidenceObjects)
@@ -360,7 +457,11 @@ class Scan {
     }
     if (user_suppressions_->take(group.leak, candidate.size_bytes, contents)) return;
     group.leak.total += {1, candidate.size_bytes};
-    if (graph_ && graph_->head[number] == number) {
+    group.is_from_first = group.is_from_first && candidate.is_from_first;
+    group.may_be_pages = group.may_be_pages || may_be_pages(owner, candidate.address);
+    if (number < group_of_.size() && !is_weak) group_of_[number] = &group;
+    bool has_head = graph_ && !is_weak;
+    if (has_head && graph_->head[number] == number) {
       group.leak.heads += 1;
       group.leak.retained += {graph_->retained_count[number], graph_->retained_bytes[number]};
     }
@@ -370,25 +471,34 @@ class Scan {
       explainer_->point(candidate.address, contents, *group.evidence);
     }
     if (!is_kept) return;
-    ++kept_objects_;
+    if (is_weak)
+      name_weak(candidate, group.leak);
+    else
+      ++kept_objects_;
     contents = contents.first(std::min<u64>(contents.size(), kContentsKept));
     group.leak.objects.push_back({.address = candidate.address,
                                   .size_bytes = candidate.size_bytes,
                                   .checksum = checksum_of(candidate),
                                   .contents = {contents.begin(), contents.end()},
-                                  .head = graph_ ? leaked_[graph_->head[number]] : candidate.address});
+                                  .head = has_head ? leaked_[graph_->head[number]] : candidate.address});
     explainer_->explain(owner, group.leak, group.leak.objects.back());
+  }
+
+  void name_weak(const Confirmation::Candidate& candidate, Leak& leak) const {
+    auto found = weak_.references.find(candidate.slot);
+    if (found == weak_.references.end()) return;
+    const WeakReference& reference = found->second;
+    leak.weak.push_back({.object = candidate.address,
+                         .form = to_string(reference.form),
+                         .at = reference.at,
+                         .word = reference.word,
+                         .place = place_of(names_->referrer(reference.at, reference.word))});
   }
 
   void start(Group& group, const Owner& owner, const Confirmation::Candidate& candidate, u32 stack) {
     explainer_->begin(owner, candidate.size_bytes, stack, group.leak);
     if (owner.kind == BlockKind::Slab && owner.is_merged) group.leak.aliases = aliases_of(owner.name);
     group.evidence.emplace(target_.symbols());
-  }
-
-  void finish(Group& group) const {
-    group.leak.evidence = group.evidence->result(kEvidenceLines);
-    explainer_->finish(group.leak);
   }
 
   void explain_with(const Look* look) {
@@ -444,8 +554,8 @@ class Scan {
     Outcome& outcome = report_.outcome;
     outcome.referenced = record_.reached;
     outcome.unstable = record_.unstable;
-    outcome.unconfirmed = {record_.unreferenced.count - outcome.leaked.count - outcome.suppressed.count,
-                           record_.unreferenced.bytes - outcome.leaked.bytes - outcome.suppressed.bytes};
+    outcome.unconfirmed = record_.unreferenced;
+    for (Tally tally : {outcome.leaked, outcome.weak, outcome.suppressed}) outcome.unconfirmed -= tally;
     for (std::size_t i = 0; i < kRootKinds; ++i) {
       report_.roots.push_back({to_string(static_cast<RootKind>(i)), record_.root_count[i], record_.root_bytes[i]});
     }
@@ -468,6 +578,8 @@ class Scan {
     gap("cache of contents", {0, cache_cut_bytes_}, "kept out of it because of --memory-limit: more is read twice", false);
     gap("parts of the candidates", {confirmation_.parts(), 0},
         fmt::format("looked at one by one because of --memory-limit, {:g} s each", options_.min_age_s), false);
+    gap("weak references", {is_weak_known_ ? 0 : report_.outcome.leaked.count, 0},
+        "not looked for: too many leaks, or stopped; some of these may be in use by one", false);
     gap("page descriptors", {r.gaps.unread_descriptors, r.gaps.unread_descriptors * kPageBytes},
         "could not be read: what their pages hold is not known");
     gap("RAM outside the page tables", {0, r.gaps.unmapped_linear_bytes}, "reads as zeros: references in it are not seen");
@@ -494,17 +606,27 @@ class Scan {
   Report report_;
   Confirmation confirmation_;
   PassRecord record_;
+  double first_pass_end_ = 0, last_pass_end_ = 0;
   u64 kept_objects_ = 0;
   u64 cache_cut_bytes_ = 0;
-  std::unique_ptr<Look> look_;  // the last one, when its pass was whole
-  std::vector<Addr> leaked_;    // in the order of the confirmation
+  std::unique_ptr<Look> look_;        // the last one, when its pass was whole
+  std::optional<MarkResult> marked_;  // of the same
+  Kernel kernel_ = target_.kernel();
+  std::optional<BlockNames> names_;
+  std::optional<WeakFinder> weak_finder_;
+  WeakBlocks weak_;
+  bool is_weak_known_ = true;
+  std::vector<Addr> leaked_;  // in the order of the confirmation
   std::optional<BlockContents> contents_;
   std::optional<Checksummer> checksummer_;
-  GroupKey last_key_;
+  std::pair<const Groups*, GroupKey> last_key_;
   Group* last_group_ = nullptr;  // of this key
   std::optional<UserSuppressions> user_suppressions_;
   std::optional<Explainer> explainer_;
-  std::optional<LeakGraph> graph_;                       // of these
+  std::optional<LeakGraph> graph_;  // of these
+  Groups groups_;
+  std::vector<Group*> sorted_;                           // of these, those in the report, in its order
+  std::vector<const Group*> group_of_;                   // of each of leaked_; null: suppressed
   u32 next_leaked_ = 0;                                  // number in leaked_
   std::multimap<std::string, std::string> sysfs_names_;  // unique id -> names
   std::map<std::string, std::string> sysfs_targets_;     // name -> unique id

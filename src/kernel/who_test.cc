@@ -131,6 +131,20 @@ TEST_P(WhoTest, AWordInAPageDescriptorAndOneInAStackSayWhereTheyAre) {
   EXPECT_TRUE(roots[1].starts_with("stack of task 77 (")) << roots[1];
 }
 
+TEST_P(WhoTest, WeakReferrersAreListedBesideTheOthers_OfAPlainPointerThereIsNone) {
+  u32 cache = kernel_.add_cache({.name = "hard", .object_bytes = 72, .size_bytes = 96});
+  Addr object = kernel_.allocate(cache);
+  Addr root = kernel_.add_root_to(object);
+  EXPECT_EQ(ask(object).weak_referrer_count, 0U);
+  kernel_.put_word(root, (object + 72).value);
+  Who who = ask(object);
+  EXPECT_EQ(who.referrer_count, 0U);
+  EXPECT_EQ(who.block->state, BlockState::Unreferenced);
+  ASSERT_EQ(who.weak_referrers.size(), 1U);
+  EXPECT_EQ(who.weak_referrers[0].weak_form, "one-past-end");
+  EXPECT_TRUE(who.weak_referrers[0].root.starts_with("image: "));
+}
+
 TEST_P(WhoTest, APerCpuVariableIsNamedWithItsCpu) {
   Addr object = kernel_.kmalloc(64);
   kernel_.point(kernel_.percpu_variable(0x4000) + kernel_.cpu_offset(1), object);

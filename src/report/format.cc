@@ -61,6 +61,28 @@ std::string human_bytes(u64 bytes) {
   return fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
+std::string wrapped(std::string_view first, std::string_view text) {
+  std::size_t indent = first.size() <= kLineWidth / 2 ? first.size() : 4;
+  std::string out;
+  std::string line(first);
+  bool is_line_empty = true;
+  while (!text.empty()) {
+    std::size_t end = std::min(text.find(' '), text.size());
+    std::string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (word.empty()) continue;
+    if (!is_line_empty && line.size() + 1 + word.size() > kLineWidth) {
+      out += line + '\n';
+      line.assign(indent, ' ');
+      is_line_empty = true;
+    }
+    if (!is_line_empty) line += ' ';
+    line += word;
+    is_line_empty = false;
+  }
+  return out + line + '\n';
+}
+
 std::string with_commas(u64 number) {
   std::string text = fmt::format("{}", number);
   for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, 1, ',');

@@ -22,6 +22,11 @@ std::string human_bytes(u64 bytes);
 // 1234567 as "1,234,567".
 std::string with_commas(u64 number);
 
+// The words of `text` in lines of at most kLineWidth columns; the first starts after `first`, the others are indented as far as
+// `first` is long, or by 4 when that is more than half a line.
+inline constexpr std::size_t kLineWidth = 110;
+std::string wrapped(std::string_view first, std::string_view text);
+
 // "1 block", "1,234 blocks".
 std::string counted(u64 number, std::string_view noun);
 

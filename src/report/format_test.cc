@@ -93,5 +93,23 @@ TEST(Format, AHexDumpEndsWithTheBytesOrTheLimit) {
   EXPECT_EQ(hex_dump({}, 100, "  "), "");
 }
 
+TEST(Wrapped, LinesEndBeforeTheWidthAndStandBelowEachOther) {
+  std::string words;
+  for (int n = 0; n < 40; ++n) words += "words ";
+  std::string text = wrapped("rule: ", words);
+  EXPECT_TRUE(text.starts_with("rule: words words"));
+  EXPECT_NE(text.find("\n      words"), std::string::npos);
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t end = text.find('\n', at);
+    EXPECT_LE(end - at, kLineWidth);
+    at = end + 1;
+  }
+}
+
+TEST(Wrapped, ALongBeginningIsNotIndentedAsFar) {
+  std::string text = wrapped(std::string(80, 'x') + ": ", std::string(40, 'y') + ' ' + std::string(40, 'z'));
+  EXPECT_NE(text.find("\n    zzzz"), std::string::npos) << text;
+}
+
 }  // namespace
 }  // namespace orphan

@@ -72,6 +72,7 @@ Json outcome_json(const Outcome& outcome) {
   Json json = Json::object();
   json["referenced"] = tally_json(outcome.referenced);
   json["leaked"] = tally_json(outcome.leaked);
+  json["weak"] = tally_json(outcome.weak);
   json["suppressed"] = tally_json(outcome.suppressed);
   json["unconfirmed"] = tally_json(outcome.unconfirmed);
   json["unstable"] = tally_json(outcome.unstable);
@@ -195,14 +196,16 @@ Json object_json(const Leak& leak, const LeakedObject& object) {
   return json;
 }
 
-Json leak_json(const Report& report, const Leak& leak) {
+// What leaks and weakly referenced blocks have in common: their first fields, and their last.
+Json group_json(const Leak& leak) {
   Json json = Json::object();
   json["id"] = leak_id(leak);
   json["count"] = leak.total.count;
   json["bytes"] = leak.total.bytes;
-  json["heads"] = report.has_graph ? Json(leak.heads) : Json();
-  json["retained_count"] = report.has_graph ? Json(leak.retained.count) : Json();
-  json["retained_bytes"] = report.has_graph ? Json(leak.retained.bytes) : Json();
+  return json;
+}
+
+void add_contents(Json& json, const Report& report, const Leak& leak) {
   json["kind"] = to_string(leak.kind);
   json["cache"] = leak.cache;
   json["aliases"] = leak.aliases;
@@ -219,6 +222,31 @@ Json leak_json(const Report& report, const Leak& leak) {
   json["objects_omitted"] = leak.total.count - std::min<u64>(leak.total.count, leak.objects.size());
   json["objects"] = Json::array();
   for (const LeakedObject& object : leak.objects) json["objects"].push_back(object_json(leak, object));
+}
+
+Json leak_json(const Report& report, const Leak& leak) {
+  Json json = group_json(leak);
+  json["heads"] = report.has_graph ? Json(leak.heads) : Json();
+  json["retained_count"] = report.has_graph ? Json(leak.retained.count) : Json();
+  json["retained_bytes"] = report.has_graph ? Json(leak.retained.bytes) : Json();
+  json["confidence"] = {{"level", to_string(leak.confidence)}, {"reason", leak.confidence_reason}};
+  add_contents(json, report, leak);
+  return json;
+}
+
+Json weak_json(const Report& report, const Leak& leak) {
+  Json json = group_json(leak);
+  json["referrers"] = Json::array();
+  for (const WeakReferrer& referrer : leak.weak) {
+    Json row = Json::object();
+    row["object"] = to_string(referrer.object);
+    row["form"] = referrer.form;
+    row["at"] = referrer.at ? Json(to_string(referrer.at)) : Json();
+    row["word"] = fmt::format("0x{:x}", referrer.word);
+    row["place"] = printable(referrer.place);
+    json["referrers"].push_back(std::move(row));
+  }
+  add_contents(json, report, leak);
   return json;
 }
 
@@ -261,10 +289,11 @@ std::string to_json(const Report& report) {
   json["passes"] = passes_json(report);
   json["peak_memory"] = report.peak_memory_bytes == 0 ? Json(nullptr) : Json(report.peak_memory_bytes);
   json["suppressed"] = suppressed_json(report);
-  json["weak"] = nullptr;
   json["max_objects"] = report.max_objects;
   json["leaks"] = Json::array();
   for (const Leak& leak : report.leaks) json["leaks"].push_back(leak_json(report, leak));
+  json["weak"] = Json::array();
+  for (const Leak& leak : report.weak) json["weak"].push_back(weak_json(report, leak));
   return json.dump(2, ' ', true, Json::error_handler_t::replace) + '\n';
 }
 

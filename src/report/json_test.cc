@@ -44,6 +44,8 @@ TEST(Json, ALeakSaysWhatIsKnownOfIt) {
   EXPECT_EQ(leak["type"], "struct widget");
   EXPECT_EQ(leak["first_seen"], 1'700'000'000);
   EXPECT_EQ(leak["objects_omitted"], 96);
+  EXPECT_EQ(leak["confidence"]["level"], "certain");
+  EXPECT_EQ(leak["confidence"]["reason"], "unreferenced, unchanged in all 3 passes, 12 s");
   EXPECT_EQ(leak["evidence"][0]["text"], "leak me");
   EXPECT_EQ(leak["stack"][0], Json::parse(R"({"address": "0xffffffffc01d2041", "symbol": "widget_probe", "offset": 65,
     "symbol_size": 479, "module": "widget", "file": "drivers/misc/widget.c", "line": 123})",
@@ -53,6 +55,16 @@ TEST(Json, ALeakSaysWhatIsKnownOfIt) {
   EXPECT_EQ(object["head"], object["address"]);
   EXPECT_EQ(object["checksum"], "0xed65d963");
   EXPECT_EQ(object["hex"], "6c65616b206d65" + std::string(2 * 121, '0'));
+}
+
+TEST(Json, AWeaklyReferencedBlockSaysWhatRefersToIt) {
+  Json weak = parsed(test::sample_report())["weak"];
+  ASSERT_EQ(weak.size(), 2u);
+  EXPECT_EQ(weak[0]["cache"], "kmalloc-2k");
+  EXPECT_EQ(weak[0]["referrers"], Json::parse(R"([{"object": "0xffff888104c2e000", "form": "physical-address",
+    "at": "0xffffffffc01d4008", "word": "0x104c2e000", "place": "module widget: ring+0x8"}])",
+                                              nullptr, false));
+  EXPECT_EQ(weak[1]["referrers"].size(), 0u);
 }
 
 TEST(Json, WhoAllocatedWhoIsChargedAndWhereItPointedAreThere) {
@@ -86,7 +98,6 @@ TEST(Json, WhoAllocatedWhoIsChargedAndWhereItPointedAreThere) {
 TEST(Json, WhatIsNotKnownIsNull) {
   Json json = parsed(test::sample_report());
   Json leak = json["leaks"][2];
-  EXPECT_TRUE(json["weak"].is_null());
   for (const char* key : {"retained_count", "retained_bytes", "type", "type_reason"}) {
     EXPECT_TRUE(leak.contains(key) && leak[key].is_null()) << key;
   }
@@ -114,7 +125,7 @@ TEST(Json, TheClassesOfTheOutcomeAddUpToTheBlocksExamined) {
     count += tally["count"].get<u64>();
     bytes += tally["bytes"].get<u64>();
   }
-  EXPECT_EQ(json["outcome"].size(), 5u);
+  EXPECT_EQ(json["outcome"].size(), 6u);
   EXPECT_EQ(json["examined"]["blocks"], count);
   EXPECT_EQ(json["examined"]["bytes"], bytes);
 }

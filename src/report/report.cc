@@ -15,6 +15,15 @@ const char* to_string(BlockKind kind) {
   bug("no such kind of block");
 }
 
+const char* to_string(Confidence confidence) {
+  switch (confidence) {
+    case Confidence::Certain: return "certain";
+    case Confidence::Likely: return "likely";
+    case Confidence::Possible: return "possible";
+  }
+  bug("no such confidence");
+}
+
 const char* to_string(Evidence::Kind kind) {
   switch (kind) {
     case Evidence::Kind::Symbol: return "symbol";

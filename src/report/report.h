@@ -2,7 +2,7 @@
 // The Report: one plain structure that every output format prints. It is filled once, after the last pass, and holds no
 // address of ours and no reference to the target: everything to be printed is in it.
 //
-// Its numbers add up: `examined` is the sum of the five classes of `Outcome`, and `outcome.leaked` the sum over `leaks`.
+// Its numbers add up: `examined` is the sum of the six classes of `Outcome`, and `outcome.leaked` the sum over `leaks`.
 #pragma once
 #include <array>
 #include <optional>
@@ -20,6 +20,11 @@ struct Tally {
   Tally& operator+=(Tally other) {
     count += other.count;
     bytes += other.bytes;
+    return *this;
+  }
+  Tally& operator-=(Tally other) {
+    count -= other.count;
+    bytes -= other.bytes;
     return *this;
   }
   friend bool operator==(const Tally&, const Tally&) = default;
@@ -73,6 +78,24 @@ struct LeakedObject {
   Addr head = {};  // of the leaked blocks that it hangs below; its own address: it is a head, or nothing is known of others
 };
 
+// A word that is no plain pointer to a block, and may be how somebody keeps it all the same.
+struct WeakReferrer {
+  Addr object;            // the block
+  std::string form = {};  // "one-past-end", "physical-address", ...
+  Addr at = {};           // where the word stands; 0: not known
+  u64 word = 0;
+  std::string place = {};  // the same in words: "module leaky: physical+0x0"
+};
+
+// How sure it is that a group's blocks are leaked, by what a scan can know.
+enum class Confidence : u8 {
+  Certain,   // the allocator's own record of a live object, seen often and long enough, and nothing else explains it
+  Likely,    // the same, but seen less often or for less time
+  Possible,  // something may hold it that cannot be seen, or it may be no allocation of this kind
+};
+// "certain", "likely", "possible": stable words of the JSON output.
+const char* to_string(Confidence confidence);
+
 struct Counted {
   std::string text = {};
   u64 count = 0;
@@ -86,13 +109,17 @@ struct Leak {
   std::string type = {};                  // the C type when it is known, e.g. "struct sk_buff"
   std::string type_reason = {};           // why the type is likely; empty: it is certain
   u64 object_size_bytes = 0;
-  Tally total;                    // exact
-  u64 heads = 0;                  // of these that hang below no other leaked block
-  Tally retained = {};            // what hangs below these heads and below no other, themselves included
-  std::vector<Frame> stack = {};  // allocation site(s), innermost first; often empty
+  Tally total;          // exact
+  u64 heads = 0;        // of these that hang below no other leaked block
+  Tally retained = {};  // what hangs below these heads and below no other, themselves included
+  Confidence confidence = Confidence::Possible;
+  std::string confidence_reason = {};  // in words
+  std::vector<Frame> stack = {};       // allocation site(s), innermost first; often empty
   std::vector<Evidence> evidence = {};
   std::vector<Counted> cgroups = {};       // that are charged for the objects that are listed, most objects first
   std::vector<LeakedObject> objects = {};  // as many as were asked for; total.count says how many there are
+  // Only in Report::weak: one for each of `objects` that has any; the others hang below objects that have.
+  std::vector<WeakReferrer> weak = {};
 };
 
 // A step of the work and how long it took.
@@ -115,6 +142,7 @@ struct Pass {
 struct Outcome {
   Tally referenced;
   Tally leaked;
+  Tally weak;         // nothing points to it, but something that is no plain pointer may be how somebody keeps it; see `weak`
   Tally suppressed;   // unreferenced by the kernel's own design, or as a rule of the user's says; see `suppressed`
   Tally unconfirmed;  // unreferenced in the last pass, but not in the one before, or changed, or new
   Tally unstable;     // its slab moved while it was read: taken as referenced
@@ -168,6 +196,7 @@ struct Report {
   Outcome outcome;
   bool has_graph = false;        // `heads`, `retained` and LeakedObject::head are known
   std::vector<Leak> leaks = {};  // those that retain most first
+  std::vector<Leak> weak = {};   // weakly referenced: no leaks, as far as one can see
   std::vector<Suppression> suppressed = {};
   std::vector<Coverage> coverage = {};
   std::optional<SelfTest> self_test;  // absent: slabinfo could not be read; coverage says why

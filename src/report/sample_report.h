@@ -43,6 +43,8 @@ inline Leak slab_leak() {
                 frame_at(Addr{0xffffffffc01d2036}, "", 0, 0, "")};
   leak.stack[0].file = "drivers/misc/widget.c";
   leak.stack[0].line = 123;
+  leak.confidence = Confidence::Certain;
+  leak.confidence_reason = "unreferenced, unchanged in all 3 passes, 12 s";
   leak.evidence = {{Evidence::Kind::String, 0, "leak me", 100}, {Evidence::Kind::Symbol, 64, "widget_ops [widget]", 40}};
   for (u64 i = 0; i < 4; ++i) {
     leak.objects.push_back({.address = Addr{0xffff888104c2d000 + i * 128},
@@ -56,13 +58,33 @@ inline Leak slab_leak() {
 inline Leak vmalloc_leak() {
   Leak leak = leak_of(BlockKind::Vmalloc, "vmalloc", 8192, {1, 8192});
   leak.stack = {frame_at(Addr{0xffffffffc01d2077}, "widget_ring_alloc", 0x27, 0x90, "widget")};
+  leak.confidence = Confidence::Likely;
+  leak.confidence_reason = "unreferenced, unchanged in two passes or more; some not from the first pass on";
   leak.objects = {{.address = Addr{0xffffc90000a65000}, .size_bytes = 8192, .checksum = 0x2a, .contents = bytes_of("", 20)}};
   return leak;
 }
 
 inline Leak per_cpu_leak() {
   Leak leak = leak_of(BlockKind::PerCpu, "per-cpu", 64, {2, 128});
+  leak.confidence_reason = "unknown";
   leak.objects = {{.address = Addr{0x607fc5a195f8}, .size_bytes = 64, .checksum = 0, .contents = bytes_of("", 32), .cpu = 2}};
+  return leak;
+}
+
+inline Leak weak_block() {
+  Leak leak = leak_of(BlockKind::Slab, "kmalloc-2k", 2048, {1, 2048});
+  leak.objects = {{.address = Addr{0xffff888104c2e000}, .size_bytes = 2048, .checksum = 1, .contents = bytes_of("", 16)}};
+  leak.weak = {{.object = leak.objects[0].address,
+                .form = "physical-address",
+                .at = Addr{0xffffffffc01d4008},
+                .word = 0x104c2e000,
+                .place = "module widget: ring+0x8"}};
+  return leak;
+}
+
+inline Leak block_below_weak() {
+  Leak leak = leak_of(BlockKind::Slab, "kmalloc-96", 96, {1, 96});
+  leak.objects = {{.address = Addr{0xffff888104c2f060}, .size_bytes = 96, .checksum = 2, .contents = bytes_of("", 16)}};
   return leak;
 }
 
@@ -77,12 +99,14 @@ inline Report sample_report() {
                    {2.4, {1'234'769, 1'181'758'847}, 229, 103, 2'254'857'830}};
   report.by_kind = {{{1'234'000, 1'000'000'000}, {500, 100'000'000}, {200, 81'000'000}, {69, 758'847}}};
   report.roots = {{"kernel pages", 4'210, 17'244'160}, {"task stacks", 310, 5'079'040}};
-  report.outcome = {.referenced = {1'234'540, 1'181'715'899},
+  report.outcome = {.referenced = {1'234'538, 1'181'713'755},
                     .leaked = {103, 21'120},
+                    .weak = {2, 2'144},
                     .suppressed = {120, 15'360},
                     .unconfirmed = {6, 6'468},
                     .unstable = {0, 0}};
   report.leaks = {slab_leak(), vmalloc_leak(), per_cpu_leak()};
+  report.weak = {weak_block(), block_below_weak()};
   report.suppressed = {
       {"obj_cgroup vectors",
        "struct slab keeps the vector's address with flag bits in its low bits, and a page's own metadata is not a root "

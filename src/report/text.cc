@@ -18,7 +18,6 @@
 namespace orphan {
 namespace {
 
-constexpr std::size_t kWidth = 110;
 constexpr std::size_t kMaxAliases = 2;
 constexpr std::size_t kMaxEvidence = 8;
 constexpr std::size_t kMaxFrames = 16;
@@ -32,30 +31,6 @@ constexpr std::size_t kMaxDifferent = 5;
 template <typename... T>
 void print(std::string& out, fmt::format_string<T...> format, T&&... values) {
   fmt::format_to(std::back_inserter(out), format, std::forward<T>(values)...);
-}
-
-// The words of `text` in lines of at most kWidth columns; the first starts after `first`, the others are indented as far as
-// `first` is long, or by 4 when that is more than half a line.
-std::string wrapped(std::string_view first, std::string_view text) {
-  std::size_t indent = first.size() <= kWidth / 2 ? first.size() : 4;
-  std::string out;
-  std::string line(first);
-  bool is_line_empty = true;
-  while (!text.empty()) {
-    std::size_t end = std::min(text.find(' '), text.size());
-    std::string_view word = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (word.empty()) continue;
-    if (!is_line_empty && line.size() + 1 + word.size() > kWidth) {
-      out += line + '\n';
-      line.assign(indent, ' ');
-      is_line_empty = true;
-    }
-    if (!is_line_empty) line += ' ';
-    line += word;
-    is_line_empty = false;
-  }
-  return out + line + '\n';
 }
 
 std::string utc(i64 unix_s) {
@@ -172,6 +147,14 @@ std::string stack_lines(const Leak& leak) {
   return out;
 }
 
+// How sure it is, and why.
+std::string confidence_line(const Leak& leak) {
+  std::string out;
+  label(out, "leaked");
+  print(out, "{}: {}\n", to_string(leak.confidence), printable(leak.confidence_reason));
+  return out;
+}
+
 // Which tasks allocated the objects that are listed, and when.
 std::string task_lines(const Leak& leak) {
   std::vector<std::string> tasks;
@@ -254,11 +237,25 @@ std::string object_lines(const Leak& leak) {
   return out;
 }
 
-std::string groups(const Report& report) {
-  if (report.leaks.empty()) return {};
-  std::string out = "\n   COUNT       BYTES        SIZE  CACHE\n";
-  for (const Leak& leak : report.leaks) {
-    if (&leak != &report.leaks.front()) out += '\n';
+// What it is that may hold them, and where.
+std::string weak_lines(const Leak& leak) {
+  std::string out;
+  std::size_t shown = std::min(leak.weak.size(), kMaxObjects);
+  for (const WeakReferrer& referrer : std::span(leak.weak).first(shown)) {
+    label(out, "weak");
+    print(out, "{} of {} in {}\n", printable(referrer.form), to_string(referrer.object), printable(referrer.place));
+  }
+  if (leak.weak.empty()) {
+    label(out, "weak");
+    out += "below others of these\n";
+  }
+  return out;
+}
+
+std::string groups_of(const Report& report, const std::vector<Leak>& leaks) {
+  std::string out = "   COUNT       BYTES        SIZE  CACHE\n";
+  for (const Leak& leak : leaks) {
+    if (&leak != &leaks.front()) out += '\n';
     print(out, "{:>8}  {:>10}  {:>10}  {}\n", with_commas(leak.total.count), human_bytes(leak.total.bytes),
           fmt::format("{} B", leak.object_size_bytes), cache_and_type(leak));
     out += type_lines(leak);
@@ -266,10 +263,19 @@ std::string groups(const Report& report) {
     out += stack_lines(leak);
     out += task_lines(leak);
     out += cgroup_lines(leak);
-    out += retained_lines(report, leak);
+    out += &leaks == &report.weak ? weak_lines(leak) : confidence_line(leak) + retained_lines(report, leak);
     out += object_lines(leak);
   }
   return out;
+}
+
+std::string groups(const Report& report) {
+  return report.leaks.empty() ? std::string() : '\n' + groups_of(report, report.leaks);
+}
+
+std::string weak(const Report& report) {
+  if (report.weak.empty()) return "\nWEAKLY REFERENCED  no block is\n";
+  return "\nWEAKLY REFERENCED: not leaked, if what refers to them is how somebody keeps them\n" + groups_of(report, report.weak);
 }
 
 struct TallyRow {
@@ -303,6 +309,7 @@ std::string totals(const Report& report) {
   std::string out = tally_table("BLOCKS",
                                 {{"referenced", outcome.referenced, "something points to them"},
                                  {"leaked", outcome.leaked, "nothing did, two passes or more"},
+                                 {"weak", outcome.weak, "only doubtful references do: see --weak"},
                                  {"suppressed", outcome.suppressed, "nothing does, and a rule says why"},
                                  {"unconfirmed", outcome.unconfirmed, "not so in the pass before, or changed"},
                                  {"unstable", outcome.unstable, "moved while read: taken as referenced"}},
@@ -311,7 +318,7 @@ std::string totals(const Report& report) {
   for (std::size_t i = 0; i < kBlockKinds; ++i) kinds.push_back({to_string(static_cast<BlockKind>(i)), report.by_kind[i]});
   out += tally_table("BY KIND", kinds, "examined");
   Tally classes = outcome.referenced;
-  for (Tally tally : {outcome.leaked, outcome.suppressed, outcome.unconfirmed, outcome.unstable}) classes += tally;
+  for (Tally tally : {outcome.leaked, outcome.weak, outcome.suppressed, outcome.unconfirmed, outcome.unstable}) classes += tally;
   Tally grouped;
   for (const Leak& leak : report.leaks) grouped += leak.total;
   // A bug of ours, but whoever waited for a scan shall have its report.
@@ -392,9 +399,9 @@ std::string passes(const Report& report) {
 
 }  // namespace
 
-std::string to_text(const Report& report) {
-  return head(report) + groups(report) + totals(report) + suppressed(report) + coverage(report) + self_test(report) +
-         passes(report) + roots(report);
+std::string to_text(const Report& report, const TextOptions& options) {
+  return head(report) + groups(report) + (options.shows_weak ? weak(report) : "") + totals(report) + suppressed(report) +
+         coverage(report) + self_test(report) + passes(report) + roots(report);
 }
 
 }  // namespace orphan

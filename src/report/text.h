@@ -9,6 +9,9 @@
 
 namespace orphan {
 
-std::string to_text(const Report& report);
+struct TextOptions {
+  bool shows_weak = false;  // blocks that are only weakly referenced, one by one
+};
+std::string to_text(const Report& report, const TextOptions& options = {});
 
 }  // namespace orphan

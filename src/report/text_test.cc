@@ -25,6 +25,7 @@ passes: 3 in 12.3 s, 6.3 GiB read; the last two agree
             stack    widget_probe+0x41/0x1df [widget] drivers/misc/widget.c:123
                      do_one_initcall+0x59/0x220
                      0xffffffffc01d2036
+            leaked   certain: unreferenced, unchanged in all 3 passes, 12 s
             objects  0xffff888104c2d000 0xffff888104c2d080 0xffff888104c2d100 +97 more
             6c 65 61 6b 20 6d 65 00 00 00 00 00 00 00 00 00  leak me.........
             00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
@@ -33,18 +34,21 @@ passes: 3 in 12.3 s, 6.3 GiB read; the last two agree
 
        1     8.0 KiB      8192 B  vmalloc
             caller   widget_ring_alloc+0x27/0x90 [widget]
+            leaked   likely: unreferenced, unchanged in two passes or more; some not from the first pass on
             object   0xffffc90000a65000
             00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
             00 00 00 00                                      ....
 
        2       128 B        64 B  per-cpu
+            leaked   possible: unknown
             objects  0x607fc5a195f8 +1 more (percpu; below: cpu 2)
             00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
             00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
 
 BLOCKS                       COUNT                 BYTES
-referenced               1,234,540         1,181,715,899     1.1 GiB  something points to them
+referenced               1,234,538         1,181,713,755     1.1 GiB  something points to them
 leaked                         103                21,120    20.6 KiB  nothing did, two passes or more
+weak                             2                 2,144     2.1 KiB  only doubtful references do: see --weak
 suppressed                     120                15,360    15.0 KiB  nothing does, and a rule says why
 unconfirmed                      6                 6,468     6.3 KiB  not so in the pass before, or changed
 unstable                         0                     0         0 B  moved while read: taken as referenced
@@ -86,6 +90,29 @@ all roots                    4,520            22,323,200    21.3 MiB
 
 TEST(Text, OfASampleReport) {
   EXPECT_EQ(to_text(test::sample_report()), kSampleText);
+}
+
+constexpr std::string_view kWeakText = R"(
+WEAKLY REFERENCED: not leaked, if what refers to them is how somebody keeps them
+   COUNT       BYTES        SIZE  CACHE
+       1     2.0 KiB      2048 B  kmalloc-2k
+            weak     physical-address of 0xffff888104c2e000 in module widget: ring+0x8
+            object   0xffff888104c2e000
+            00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
+
+       1        96 B        96 B  kmalloc-96
+            weak     below others of these
+            object   0xffff888104c2f060
+            00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
+
+BLOCKS )";
+
+TEST(Text, WeaklyReferencedBlocksAreShownWhenAskedFor) {
+  std::string text = to_text(test::sample_report(), {.shows_weak = true});
+  EXPECT_NE(text.find(kWeakText), std::string::npos) << text;
+  Report report = test::sample_report();
+  report.weak.clear();
+  EXPECT_NE(to_text(report, {.shows_weak = true}).find("WEAKLY REFERENCED  no block is\n"), std::string::npos);
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -252,7 +279,7 @@ TEST(Text, WhoIsChargedIsSaidWhereItIsKnown) {
 
 TEST(Text, ATypeThatIsLikelyIsSaidToBeSo_WithTheReason) {
   Report report = test::sample_report();
-  EXPECT_FALSE(contains(to_text(report), "likely"));
+  EXPECT_FALSE(contains(to_text(report), "likely struct"));
   report.leaks[0].type_reason = "its size fits";
   std::string text = to_text(report);
   EXPECT_TRUE(contains(text, "+3): likely struct widget\n"));

@@ -46,14 +46,8 @@ std::string name_of(const WhoBlock& block) {
 }
 
 std::string line_of(const Referrer& referrer) {
-  std::string text;
-  if (referrer.block) {
-    print(text, "{}+0x{:x}", name_of(*referrer.block), referrer.offset_bytes);
-    if (referrer.block->state != BlockState::Referenced) print(text, " ({})", to_string(referrer.block->state));
-  } else {
-    text = referrer.root;  // made of printable parts
-  }
-  if (referrer.is_forwarded) text += ", through the allocator's handle";
+  std::string text = place_of(referrer);
+  if (!referrer.weak_form.empty()) print(text, ": {}", referrer.weak_form);
   return text;
 }
 
@@ -72,6 +66,15 @@ std::string origin_lines(const Who& who) {
     out += '\n';
   }
   if (!who.cgroup.empty()) print(out, "  charged to: {}\n", printable(who.cgroup));
+  return out;
+}
+
+// A title with their number, and a line for each that is listed.
+std::string referrer_lines(std::string_view title, const std::vector<Referrer>& referrers, u64 count) {
+  std::string out;
+  print(out, "  {}: {}\n", title, with_commas(count));
+  for (const Referrer& referrer : referrers) print(out, "    {}\n", line_of(referrer));
+  if (count > referrers.size()) print(out, "    +{} more\n", with_commas(count - referrers.size()));
   return out;
 }
 
@@ -110,6 +113,7 @@ Json referrer_json(const Referrer& referrer) {
   json["at"] = referrer.at ? Json(to_string(referrer.at)) : Json();
   json["word"] = fmt::format("0x{:x}", referrer.word);
   json["through_handle"] = referrer.is_forwarded;
+  json["weak"] = referrer.weak_form.empty() ? Json() : Json(referrer.weak_form);
   json["block"] = referrer.block ? block_json(*referrer.block) : Json();
   json["offset"] = referrer.block ? Json(referrer.offset_bytes) : Json();
   json["root"] = referrer.block ? Json() : Json(referrer.root);
@@ -152,6 +156,8 @@ Json who_json(const Who& who) {
   json["hex"] = hex.empty() ? Json() : Json(hex);
   json["referrer_count"] = who.referrer_count;
   json["referrers"] = referrers_json(who.referrers);
+  json["weak_referrer_count"] = who.weak_referrer_count;
+  json["weak_referrers"] = referrers_json(who.weak_referrers);
   json["path"] = referrers_json(who.path);
   json["path_is_whole"] = who.is_path_whole;
   return json;
@@ -170,17 +176,23 @@ const char* to_string(BlockState state) {
   bug("no such state");
 }
 
+std::string place_of(const Referrer& referrer) {
+  std::string text;
+  if (referrer.block) {
+    print(text, "{}+0x{:x}", name_of(*referrer.block), referrer.offset_bytes);
+    if (referrer.block->state != BlockState::Referenced) print(text, " ({})", to_string(referrer.block->state));
+  } else {
+    text = referrer.root;  // made of printable parts
+  }
+  if (referrer.is_forwarded) text += ", through the allocator's handle";
+  return text;
+}
+
 std::string to_text(const Who& who) {
   if (!who.block) return fmt::format("{} is in no allocator's block: {}\n", to_string(who.address), who.place);
   std::string out = block_lines(who);
-  if (who.referrer_count == 0) {
-    out += "  referrers: none\n";
-  } else {
-    print(out, "  referrers: {}\n", with_commas(who.referrer_count));
-    for (const Referrer& referrer : who.referrers) print(out, "    {}\n", line_of(referrer));
-    if (who.referrer_count > who.referrers.size())
-      print(out, "    +{} more\n", with_commas(who.referrer_count - who.referrers.size()));
-  }
+  out += who.referrer_count == 0 ? "  referrers: none\n" : referrer_lines("referrers", who.referrers, who.referrer_count);
+  if (who.weak_referrer_count != 0) out += referrer_lines("weak referrers", who.weak_referrers, who.weak_referrer_count);
   if (who.path.empty()) return out;
   print(out, "  path from a root:\n");
   if (!who.is_path_whole) print(out, "    ...\n");

@@ -36,7 +36,8 @@ struct Referrer {
   bool is_forwarded = false;           // it points at the allocator's handle of the block
   std::optional<WhoBlock> block = {};  // where it stands, with its offset there; else a root
   u64 offset_bytes = 0;
-  std::string root = {};  // "image: init_task+0x40", "stack of task 12 (sh)+0x1f8"
+  std::string root = {};       // "image: init_task+0x40", "stack of task 12 (sh)+0x1f8"
+  std::string weak_form = {};  // what it is when it is no plain pointer: "one-past-end", "physical-address", ...
 };
 
 struct Who {
@@ -45,7 +46,9 @@ struct Who {
   std::optional<WhoBlock> block = {};  // that holds it
   u64 offset_bytes = 0;                // of the address in the block
   std::vector<Referrer> referrers = {};
-  u64 referrer_count = 0;               // of these the first are listed
+  u64 referrer_count = 0;  // of these the first are listed
+  std::vector<Referrer> weak_referrers = {};
+  u64 weak_referrer_count = 0;          // the same
   std::vector<Referrer> path = {};      // from a root to the block: each points at the next one's block; empty: none is known
   bool is_path_whole = true;            // false: too long; the steps nearest to the block are there
   std::vector<Evidence> evidence = {};  // what is in the block, and where it points
@@ -58,6 +61,9 @@ struct Who {
   std::string cgroup = {};
   std::vector<std::byte> contents = {};  // its first bytes; of a per-CPU block: the first CPU's
 };
+
+// Where a word stands, in words: "kmalloc-64 object 0xffff888004a5b000+0x8", or the root.
+std::string place_of(const Referrer& referrer);
 
 std::string to_text(const Who& who);
 // All answers as one JSON document: {"schema": 1, "target": …, "who": […]}.

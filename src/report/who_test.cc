@@ -76,6 +76,16 @@ TEST(WhoText, SaysTheTypeAndWhoAllocatedWhereThatIsKnown) {
   EXPECT_NE(to_text(who).find("\n  type: likely struct widget: its size fits\n"), std::string::npos);
 }
 
+TEST(WhoText, WeakReferrersAreNamedAsSuch) {
+  Who who = sample();
+  EXPECT_EQ(to_text(who).find("weak"), std::string::npos);
+  who.weak_referrers = {who.referrers[0]};
+  who.weak_referrers[0].weak_form = "one-past-end";
+  who.weak_referrer_count = 2;
+  EXPECT_NE(to_text(who).find("  weak referrers: 2\n    image: init_task+0x40: one-past-end\n    +1 more\n"), std::string::npos)
+      << to_text(who);
+}
+
 TEST(WhoText, SaysSoWhenNobodyPointsAtItAndWhenNoBlockIsThere) {
   Who who = sample();
   who.referrers.clear();

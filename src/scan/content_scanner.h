@@ -9,16 +9,20 @@
 
 namespace orphan {
 
-// `Visitor` is called as visitor(word, address of the word, what was read behind it), for words that pass the index's filter.
+// `Visitor` is called as visitor(word, address of the word, what was read behind it), for words that pass the filter: the index's,
+// or another one.
 // NotMapped is counted in unread_bytes(), any other error is returned.
 template <typename Visitor>
 class ContentScanner {
  public:
   ContentScanner(const BlockIndex& index, const Memory& memory, Visitor visitor, std::pmr::memory_resource* resource)
+      : ContentScanner(index, memory, visitor, resource, index.filter()) {}
+  ContentScanner(const BlockIndex& index, const Memory& memory, Visitor visitor, std::pmr::memory_resource* resource,
+                 WordFilter filter)
       : snapshot_(index.snapshot()),
         memory_(memory),
         visitor_(visitor),
-        filter_(index.filter()),
+        filter_(filter),
         buffer_(kReadBytes, resource),
         skip_(resource) {}
 

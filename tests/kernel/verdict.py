@@ -54,6 +54,16 @@ def reported_objects(report):
     return [(int(item["address"], 16), item["size"], leak) for leak in report["leaks"] for item in leak["objects"]]
 
 
+def weak_objects(report):
+    return [(int(item["address"], 16), item["size"], leak) for leak in report["weak"] for item in leak["objects"]]
+
+
+def describe_weak(leak, address):
+    """How the object is referred to, and from where."""
+    found = [item for item in leak["referrers"] if int(item["object"], 16) == address]
+    return f"{found[0]['form']} in {found[0]['place']}" if found else "below another"
+
+
 def describe(leak):
     evidence = ", ".join(f"{item['text']} at {item['offset']:#x}" for item in leak["evidence"][:3])
     frame = leak["stack"][0]["symbol"] if leak["stack"] else None
@@ -69,13 +79,14 @@ class Judgement:
     live: int = 0
     hard: int = 0
     unknown: int = 0
+    weak: list = None  # what is only weakly referenced, and by what
     missed: list = None
     complaints: list = None
 
 
 def judge(report, truth, rounds):
     """`truth` is the whole table; what was planted after round `rounds` is not there yet."""
-    result = Judgement(missed=[], complaints=[])
+    result = Judgement(weak=[], missed=[], complaints=[])
     reported = {}
     for address, size, leak in reported_objects(report):
         if address in reported:
@@ -91,6 +102,13 @@ def judge(report, truth, rounds):
                 result.missed.append(f"missed: {item}")
     if len(result.missed) > MISSED_AT_MOST * result.planted:
         result.complaints += result.missed
+    for address, _, leak in weak_objects(report):
+        item = truth.get(address)
+        if item and item.judgement == "leak":
+            result.complaints.append(f"weak, but leaked: {item}: {describe_weak(leak, address)}")
+        else:
+            name = item.kind if item else f"not the module's: {describe(leak)}"
+            result.weak.append(f"{name}: {describe_weak(leak, address)}")
     for address, (size, leak) in reported.items():
         item = truth.get(address)
         if item is None:
@@ -125,7 +143,8 @@ def check_sums(report):
         }
         complaints += [f"{name} adds up to {value} {key}, examined are {total}" for name, value in sums.items()
                        if value != total]
-        for name, entries in (("leaked", report["leaks"]), ("suppressed", report["suppressed"])):
+        for name, entries in (("leaked", report["leaks"]), ("weak", report["weak"]),
+                              ("suppressed", report["suppressed"])):
             value = sum(entry[key] for entry in entries)
             if value != report["outcome"][name][key]:
                 complaints.append(f"{name} entries have {value} {key}, outcome.{name} {report['outcome'][name][key]}")
