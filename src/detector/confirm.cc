@@ -97,8 +97,8 @@ class Confirmation::Pass {
     u64 slot = 0;
   };
 
-  // Calls f(kept, slot) for at most so many that seem to have been seen twice and were judged in this pass, from `at` on, and leaves `at`
-  // behind them. f may clear the bit.
+  // Calls f(kept, slot) for at most so many that seem to have been seen twice and were judged in this pass, from `at` on, and
+  // leaves `at` behind them. f may clear the bit.
   template <typename F>
   Result<void> walk(Place& at, u64 most, F&& f) {
     for (; at.kept < state_.kept_.size(); ++at.kept, at.slot = 0) {

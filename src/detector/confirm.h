@@ -33,8 +33,9 @@ class Confirmation {
   u64 parts() const { return parts_; }
 
   // Takes the blocks of `unreferenced` (one bit a slot of `snapshot`) as this pass's candidates; those that were candidates in
-  // the pass before (from the third pass on: in the two before), with the same contents, are confirmed. A block whose contents cannot be read is no candidate. A span that
-  // is a root in this pass (it could not be judged) keeps the candidates that it had, as they were.
+  // the pass before (from the third pass on: in the two before), with the same contents, are confirmed. A block whose contents
+  // cannot be read is no candidate. A span that is a root in this pass (it could not be judged) keeps the candidates that it had,
+  // as they were.
   Result<void> add_pass(const Snapshot& snapshot, const BitVector& unreferenced, const Memory& memory);
 
   // The confirmed ones that the last pass judged and that are in `spared` (bits of its slots) do not count in this pass:

@@ -9,9 +9,8 @@
 
 namespace orphan {
 
-// `Visitor` is called as visitor(word, address of the word, what was read behind it), for words that pass the filter: the index's,
-// or another one.
-// NotMapped is counted in unread_bytes(), any other error is returned.
+// `Visitor` is called as visitor(word, address of the word, what was read behind it), for words that pass the filter: the
+// index's, or another one. NotMapped is counted in unread_bytes(), any other error is returned.
 template <typename Visitor>
 class ContentScanner {
  public:
