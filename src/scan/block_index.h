@@ -42,7 +42,7 @@ class BlockIndex {
 
   // The block that `word`, taken as a reference, refers to; whether it is live is not asked. Interior addresses count, one
   // past the end does not.
-  [[gnu::always_inline]] inline std::optional<BlockRef> find(u64 word) const {
+  [[gnu::always_inline]] std::optional<BlockRef> find(u64 word) const {
     u64 offset = word - paged_.start.value;
     if (offset < paged_.size_bytes) return find_paged(Addr{word}, offset);
     if (!filter().passes(word)) return std::nullopt;

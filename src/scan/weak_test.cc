@@ -174,6 +174,15 @@ TEST(Weak, ThePhysicalAddressOfTheStartCounts_NoneInsideAndNoLowOne) {
   EXPECT_EQ(heap.forms(kLowestPhysical - 2 * kPage), Forms());
 }
 
+TEST(Weak, APhysicalAddressThatIsAWholeNumberOfMegabytesIsASizeToo) {
+  WeakHeap heap;
+  heap.aim_at(heap.add_block(kMap + 8 * kPage, 4 * kPage, span_flag::kByPage));
+  heap.memory.put(kRoot, kPhysical);
+  EXPECT_EQ(heap.forms(kPhysical - 8 * kPage), Forms());
+  heap.memory.put(kRoot, kPhysical + kPage);
+  EXPECT_EQ(heap.forms(kPhysical - 7 * kPage), Forms({{WeakForm::PhysicalAddress, kRoot}}));
+}
+
 TEST(Weak, TheFrameNumberCountsForBlocksThatFillPages_NotForSmallOnesAndNotForLowFrames) {
   WeakHeap heap;
   heap.aim_at(heap.add_block(kMap + 8 * kPage, 4 * kPage, span_flag::kByPage));
