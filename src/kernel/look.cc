@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
 #include <unordered_set>
 
 #include "kernel/cpu_free_pages.h"
@@ -204,8 +203,8 @@ class Builder {
   std::unordered_set<u64> objects_in_sheaves() const {
     std::unordered_set<u64> held;
     if (!kernel_.layouts.sheaves || kfence_.objects.empty()) return held;
-    std::vector<u32> caches(look_->slub.caches.size());
-    std::iota(caches.begin(), caches.end(), 0U);
+    std::vector<u32> caches;
+    for (u32 number = 0; number < look_->slub.caches.size(); ++number) caches.push_back(number);
     Sheaves sheaves = read_sheaves(memory_, kernel_.layouts, look_->slub, caches, look_->percpu.offsets);
     for (const FreeObject& free : sheaves.objects) held.insert(free.object.value);
     return held;
