@@ -92,6 +92,13 @@ def judge(report, truth, rounds):
         if address in reported:
             result.complaints.append(f"reported twice: {address:#x}")
         reported[address] = (size, leak)
+    weak = {}
+    for address, _, leak in weak_objects(report):
+        item = truth.get(address)
+        weak[address] = describe_weak(leak, address)
+        if not item or item.judgement != "leak":
+            name = item.kind if item else f"not the module's: {describe(leak)}"
+            result.weak.append(f"{name}: {weak[address]}")
     for item in truth.values():
         if item.judgement == "leak" and item.round <= rounds:
             result.planted += 1
@@ -99,16 +106,10 @@ def judge(report, truth, rounds):
                 result.found += 1
                 result.complaints += check_object(item, *reported[item.address])
             else:
-                result.missed.append(f"missed: {item}")
+                result.missed.append(f"missed: {item}" + (
+                    f": weakly referenced: {weak[item.address]}" if item.address in weak else ""))
     if len(result.missed) > MISSED_AT_MOST * result.planted:
         result.complaints += result.missed
-    for address, _, leak in weak_objects(report):
-        item = truth.get(address)
-        if item and item.judgement == "leak":
-            result.complaints.append(f"weak, but leaked: {item}: {describe_weak(leak, address)}")
-        else:
-            name = item.kind if item else f"not the module's: {describe(leak)}"
-            result.weak.append(f"{name}: {describe_weak(leak, address)}")
     for address, (size, leak) in reported.items():
         item = truth.get(address)
         if item is None:
