@@ -224,13 +224,12 @@ class Confirmation::Pass {
 };
 
 void Confirmation::spare(const BitVector& spared) {
-  if (count_ + waiting_ == 0) return;
+  if (count_ == 0) return;
   spared_.resize(twice_.size());
   for (const Kept& kept : kept_) {
     if (!kept.was_judged) continue;
-    twice_.for_each(kept.first_slot, kept.slots, [&](u64 bit) {
-      if (!spared.test(bit) || !spared_.set_if_clear(bit)) return;
-      ++(confirmed().test(bit) ? spared_confirmed_ : spared_waiting_);
+    confirmed().for_each(kept.first_slot, kept.slots, [&](u64 bit) {
+      if (spared.test(bit) && spared_.set_if_clear(bit)) ++spared_confirmed_;
     });
   }
   recount();
@@ -240,7 +239,7 @@ Result<void> Confirmation::add_pass(const Snapshot& snapshot, const BitVector& u
   fresh_ = undecided_ = 0;
   count_before_ = count_;
   spared_ = BitVector();
-  spared_confirmed_ = spared_waiting_ = 0;
+  spared_confirmed_ = 0;
   Pass pass(*this, snapshot, unreferenced, memory);
   for (u32 i = 0; i < snapshot.spans.size(); ++i) {
     const Span& span = snapshot.spans[i];

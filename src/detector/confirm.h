@@ -119,7 +119,7 @@ class Confirmation {
   }
   void recount() {
     count_ = confirmed().count() - spared_confirmed_;
-    waiting_ = twice_.count() - confirmed().count() - spared_waiting_;
+    waiting_ = twice_.count() - confirmed().count();
   }
 
   class Pass;
@@ -139,8 +139,8 @@ class Confirmation {
   BitVector candidates_;
   BitVector twice_, thrice_;  // candidates in so many passes or more, one after the other; thrice_ is empty up to the second
   BitVector from_first_;      // candidates of all passes
-  BitVector spared_;          // of those seen twice; empty: none
-  u64 spared_confirmed_ = 0, spared_waiting_ = 0;
+  BitVector spared_;          // of the confirmed; empty: none
+  u64 spared_confirmed_ = 0;
 };
 
 }  // namespace orphan

@@ -447,6 +447,23 @@ TEST(Confirmation, WhatIsSparedDoesNotCountInThatPass_TheOthersDo) {
   EXPECT_EQ(target.confirmation.count(), 4U) << "this pass spared nothing";
 }
 
+TEST(Confirmation, WhatWaitsForItsThirdTimeAsksForAPass_AlsoWhenItIsSpared) {
+  Target target;
+  target.unreferenced = {1, 4};
+  ASSERT_TRUE(target.pass());
+  target.unreferenced = {1, 2, 4};
+  ASSERT_TRUE(target.pass());
+  ASSERT_TRUE(target.pass());
+  BitVector spared;  // a block that is not confirmed spares itself, too
+  spared.resize(6);
+  spared.set(2);
+  target.confirmation.spare(spared);
+  EXPECT_EQ(target.confirmation.count(), 2U);
+  EXPECT_FALSE(target.confirmation.is_settled());
+  ASSERT_TRUE(target.pass());
+  EXPECT_EQ(target.confirmation.count(), 3U);
+}
+
 TEST(Confirmation, WhatThePassDidNotJudgeIsNotSpared) {
   Target target;
   ASSERT_TRUE(target.pass());

@@ -19,7 +19,7 @@ enum class WeakForm : u8 {
   OnePastEnd,       // the address behind its last byte
   BeforeStart,      // one to eight bytes below its start: a base that is biased, or flag bits that were subtracted
   PageDescriptor,   // the descriptor of a page, with an offset and a length behind it that are within the block (struct bio_vec)
-  PhysicalAddress,  // of its start; not of the lowest, and no round number
+  PhysicalAddress,  // of its start; not of the lowest, and not of a page
   FrameNumber,      // of its first page; only of blocks that fill pages, and not of the lowest frames
   Tagged,           // the address of its start, with other bits above those that an address needs
   Unaligned,        // the address of its start, not at a multiple of eight
@@ -29,10 +29,8 @@ inline constexpr std::size_t kWeakForms = 7;
 // the JSON output.
 const char* to_string(WeakForm form);
 
-// Integers like many others: physical addresses of the first 16 MiB, frame numbers of the first 4 GiB; and whole MiB, which sizes
-// and limits are.
+// Smaller numbers are integers like many others: physical addresses of the first 16 MiB, frame numbers of the first 4 GiB.
 inline constexpr u64 kLowestPhysical = 16 << 20;
-inline constexpr u64 kRoundPhysical = 1 << 20;
 inline constexpr u64 kLowestFrameNumber = 1 << 20;
 
 struct WeakReference {
