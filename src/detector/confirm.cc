@@ -229,7 +229,7 @@ void Confirmation::spare(const BitVector& spared) {
   for (const Kept& kept : kept_) {
     if (!kept.was_judged) continue;
     confirmed().for_each(kept.first_slot, kept.slots, [&](u64 bit) {
-      if (spared.test(bit) && spared_.set_if_clear(bit)) ++spared_confirmed_;
+      if (spared.test(bit)) spared_.set(bit);
     });
   }
   recount();
@@ -239,7 +239,6 @@ Result<void> Confirmation::add_pass(const Snapshot& snapshot, const BitVector& u
   fresh_ = undecided_ = 0;
   count_before_ = count_;
   spared_ = BitVector();
-  spared_confirmed_ = 0;
   Pass pass(*this, snapshot, unreferenced, memory);
   for (u32 i = 0; i < snapshot.spans.size(); ++i) {
     const Span& span = snapshot.spans[i];

@@ -118,7 +118,7 @@ class Confirmation {
     for (const Kept& kept : kept_) confirmed().for_each(kept.first_slot, kept.slots, [&](u64 bit) { f(kept, bit); });
   }
   void recount() {
-    count_ = confirmed().count() - spared_confirmed_;
+    count_ = confirmed().count() - spared_.count();
     waiting_ = twice_.count() - confirmed().count();
   }
 
@@ -140,7 +140,6 @@ class Confirmation {
   BitVector twice_, thrice_;  // candidates in so many passes or more, one after the other; thrice_ is empty up to the second
   BitVector from_first_;      // candidates of all passes
   BitVector spared_;          // of the confirmed; empty: none
-  u64 spared_confirmed_ = 0;
 };
 
 }  // namespace orphan
