@@ -79,6 +79,21 @@ class ContentScanner {
     return {};
   }
 
+  // The objects whose bits are set in `blocks`, of all spans. `check`, which returns a Result<void>, is called now and then; its
+  // error ends it.
+  template <typename Check>
+  Result<void> scan_all_blocks(BitVector blocks, Check&& check) {
+    for (u32 i = 0; i < snapshot_.spans.size(); ++i) {
+      const Span& span = snapshot_.spans[i];
+      if (span.has(span_flag::kAlias) || span.has(span_flag::kNoScan)) continue;
+      u64 end = span.first_slot + span.slots;
+      if (blocks.find_in(span.first_slot, end) == end) continue;
+      if (i % 256 == 0) TRY(check());
+      TRY(scan_blocks(span, blocks));
+    }
+    return {};
+  }
+
  private:
   static constexpr u64 kReadBytes = 256 << 10;
   static constexpr u64 kPage = 4096;

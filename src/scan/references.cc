@@ -20,16 +20,7 @@ class Searcher {
 
   Result<void> run() {
     if (search_.search_roots) TRY(search_roots());
-    BitVector pending = *search_.sources;
-    for (u32 i = 0; i < snapshot_.spans.size(); ++i) {
-      const Span& span = snapshot_.spans[i];
-      if (span.has(span_flag::kAlias) || span.has(span_flag::kNoScan)) continue;
-      u64 end = span.first_slot + span.slots;
-      if (pending.find_in(span.first_slot, end) == end) continue;
-      if (i % 256 == 0) TRY(check());
-      TRY(scanner_.scan_blocks(span, pending));
-    }
-    return {};
+    return scanner_.scan_all_blocks(*search_.sources, [this] { return check(); });
   }
 
  private:
