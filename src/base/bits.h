@@ -16,6 +16,8 @@ class BitVector {
   explicit BitVector(std::pmr::memory_resource* resource = std::pmr::get_default_resource()) : words_(resource) {}
 
   u64 size() const { return size_; }
+  // Bit n is bit n % 64 of word n / 64. For loops that are to keep the address in a register.
+  const u64* words() const { return words_.data(); }
   // New bits are clear.
   void resize(u64 bits) {
     size_ = bits;

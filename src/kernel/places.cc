@@ -16,8 +16,8 @@ std::string with_offset(std::string_view name, u64 offset) {
 
 Places::Places(const Kernel& kernel, const Look& look, const Symbols& symbols) : kernel_(kernel), look_(look), symbols_(symbols) {
   for (u32 i = 0; i < symbols.size(); ++i) {
-    u64 address = symbols.at(i).address.value;
-    if (look.percpu.static_cookies.contains(Addr{address})) percpu_symbols_.try_emplace(address, i);
+    Addr address = symbols.address_of(i);
+    if (look.percpu.static_cookies.contains(address)) percpu_symbols_.try_emplace(address.value, i);
   }
 }
 

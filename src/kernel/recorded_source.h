@@ -14,6 +14,7 @@ class RecordingSource : public Source {
 
   const Memory& memory() const override { return memory_; }
   u64 bytes_read() const override { return memory_.bytes_read(); }
+  double seconds_reading() const override { return inner_->seconds_reading(); }
   Result<std::string> text(std::string_view name) override;
   Result<void> begin(std::string_view part) override;
 
@@ -30,6 +31,7 @@ class RecordedSource : public Source {
 
   const Memory& memory() const override { return memory_; }
   u64 bytes_read() const override { return memory_.bytes_read(); }
+  double seconds_reading() const override { return 0; }
   Result<std::string> text(std::string_view name) override { return recording_.text(memory_.moment(), name); }
   Result<void> begin(std::string_view part) override { return memory_.begin_epoch(part); }
 

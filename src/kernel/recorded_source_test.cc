@@ -19,6 +19,7 @@ class FakeSource : public Source {
   explicit FakeSource(const Memory& memory) : memory_(memory) {}
   const Memory& memory() const override { return memory_; }
   u64 bytes_read() const override { return 0; }
+  double seconds_reading() const override { return 0; }
   Result<std::string> text(std::string_view name) override {
     if (name == "/missing") return Error(ErrorCode::NotFound, "/missing: gone");
     return std::string(name) + " at " + std::to_string(++asked_);

@@ -155,7 +155,7 @@ class Scan {
     TRY(target_.source().begin(fmt::format("pass {}", number)));
     double start = seconds("before a pass");
     u64 bytes_before = target_.bytes_read();
-    PhaseClock clock;
+    PhaseClock clock([this] { return target_.source().seconds_reading(); });
     auto progress = [&](std::string_view what) {
       clock.start(std::string(what));
       say(fmt::format("pass {} of at most {}: {}", number, options_.max_passes, what));

@@ -41,6 +41,8 @@ class Source {
   virtual const Memory& memory() const = 0;
   // What was got out of it so far.
   virtual u64 bytes_read() const = 0;
+  // How long the kernel took to give these bytes; 0: not known.
+  virtual double seconds_reading() const = 0;
 
   // A text by its name. A path: all that is in the file; of /proc/kallsyms the image's part. A path that ends with a slash: the
   // names in that directory, a line each; of a symbolic link with a tab and what it leads to.
@@ -58,6 +60,7 @@ class LiveSource : public Source {
 
   const Memory& memory() const override { return kcore_; }
   u64 bytes_read() const override { return kcore_.bytes_read(); }
+  double seconds_reading() const override { return kcore_.seconds_reading(); }
   Result<std::string> text(std::string_view name) override;
   Result<void> begin(std::string_view) override { return {}; }
 

@@ -91,6 +91,7 @@ class Symbols {
   // The image's symbols by number, in the order of their addresses.
   u32 size() const { return count_; }
   Symbol at(u32 index) const;
+  Addr address_of(u32 index) const;  // costs a tenth of at()
 
  private:
   // KSYM_NAME_LEN, 512 with its NUL since 6.1 (b8a94bfb3395); the kernel's linker scripts refuse longer ones.
@@ -147,7 +148,6 @@ class Symbols {
   void set_image(Addr stext);
   Name decode(Bytes tokens) const;
   Name name_at(u32 index) const;
-  Addr address_of(u32 index) const;
   Indices same_address(Addr at) const;
   template <typename Found>
   void for_each_named(std::span<const std::string_view> names, Indices where, Found found) const;

@@ -23,13 +23,15 @@ Result<std::unique_ptr<Target>> Target::open(const TargetPaths& paths, const Loo
 }
 
 Result<std::unique_ptr<Target>> Target::open(const OpenSource& open_source, const TargetPaths& paths, const LookHooks& hooks) {
-  PhaseClock clock;
+  const Source* reader = nullptr;
+  PhaseClock clock([&] { return reader != nullptr ? reader->seconds_reading() : 0; });
   auto step = [&](std::string_view what) {
     clock.start(std::string(what));
     if (hooks.progress) hooks.progress(what);
   };
   step("opening the kernel's memory");
   auto source = TRY(open_source());
+  reader = source.get();
   std::unique_ptr<Target> target(new Target(std::move(source), paths));
   TRY(target->read_facts());
   step("reading the kernel's types");

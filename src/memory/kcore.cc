@@ -132,7 +132,9 @@ const Kcore::Segment* Kcore::find_segment(Addr at) const {
 Result<void> Kcore::read_extent(u64 file_offset, std::span<std::byte> out) const {
   if (!fits_file_offset(file_offset, out.size())) return Error(ErrorCode::NotMapped);
   while (!out.empty()) {
+    auto start = std::chrono::steady_clock::now();
     Got got = read_once(fd_.value(), file_offset, out);
+    reading_ += std::chrono::steady_clock::now() - start;
     ++calls_;
     bytes_read_ += got.bytes;
     // An error (EFAULT, ENXIO, EIO), or a file that is shorter than its headers say.

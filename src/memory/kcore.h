@@ -9,6 +9,7 @@
 //
 // An object is for one thread at a time; a second thread takes a reopen()ed one, which has a bounce page of its own.
 #pragma once
+#include <chrono>
 #include <memory>
 #include <span>
 #include <string>
@@ -43,6 +44,8 @@ class Kcore : public Memory {
   // What read() got out of the file so far, and in how many system calls.
   u64 bytes_read() const { return bytes_read_; }
   u64 calls() const { return calls_; }
+  // How long these calls took together.
+  double seconds_reading() const { return std::chrono::duration<double>(reading_).count(); }
 
  private:
   struct Table {
@@ -60,6 +63,7 @@ class Kcore : public Memory {
   mutable const Segment* last_ = nullptr;
   mutable u64 bytes_read_ = 0;
   mutable u64 calls_ = 0;
+  mutable std::chrono::steady_clock::duration reading_{};
 };
 
 // Why opening a kcore failed with `error_number`, and what to do. `lockdown` is the text of /sys/kernel/security/lockdown,

@@ -81,7 +81,8 @@ Json outcome_json(const Outcome& outcome) {
 
 Json phases_json(const std::vector<Phase>& phases) {
   Json json = Json::array();
-  for (const Phase& phase : phases) json.push_back({{"name", phase.name}, {"seconds", phase.seconds}});
+  for (const Phase& phase : phases)
+    json.push_back({{"name", phase.name}, {"seconds", phase.seconds}, {"reading", phase.reading_seconds}});
   return json;
 }
 

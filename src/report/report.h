@@ -126,6 +126,7 @@ struct Leak {
 struct Phase {
   std::string name = {};
   double seconds = 0;
+  double reading_seconds = 0;  // of these, until the target's memory had been copied
 };
 
 struct Pass {

@@ -46,11 +46,15 @@ BlockIndex::BlockIndex(const Snapshot& snapshot, Range paged, std::span<const So
     for (u32 span : window.spans) admit({snapshot.spans[span].start, snapshot.size_bytes(snapshot.spans[span])}, what);
   }
   admit(snapshot.page_descriptors.range, kDescriptors);
+  within_[kPagedBlocks] = paged_;
+  within_[kSeveral] = {Addr{}, ~u64{0}};
+  within_[kDescriptors] = snapshot.page_descriptors.range;
+  for (std::size_t i = 0; i < sorted_.size() && i < 256U - kFirstWindow; ++i) within_[kFirstWindow + i] = sorted_[i].range;
 }
 
 void BlockIndex::admit(Range range, u8 what) {
   if (range.size_bytes == 0) return;
-  lowest_ = std::min(lowest_, range.start.value);
+  lowest_ = std::min(lowest_, std::max<u64>(range.start.value, 1));
   u64 first = range.start.value >> WordFilter::kGranuleShift;
   u64 last = std::min((range.end() - 1).value >> WordFilter::kGranuleShift, first + WordFilter::kGranules - 1);
   for (u64 g = first; g <= last; ++g) {

@@ -23,15 +23,21 @@ struct SortedWindow {
 // Tells at once of most words that they refer to no block. A plain value, to be kept in registers where words are looked at;
 // valid as long as its index.
 struct WordFilter {
-  // Granules of the address space that have blocks (or their descriptors), folded to a table.
+  // Granules of the address space that have blocks (or their descriptors), folded to a table. Of 1 GiB: Linux has its text and
+  // its modules in neighbouring ones, and pointers to the former are everywhere.
   static constexpr u64 kGranuleShift = 30;
   static constexpr u64 kGranules = 1 << 16;
   static u64 granule(u64 word) { return word >> kGranuleShift & (kGranules - 1); }
 
-  const u8* may_be = nullptr;  // by granule; 0: nothing
-  u64 lowest = 0;              // nothing is below
+  const u8* may_be = nullptr;     // by granule; 0: nothing
+  const Range* within = nullptr;  // by what may be there
+  u64 lowest = 0;                 // nothing is below; 1 at least: 0 never passes
 
-  bool passes(u64 word) const { return word >= lowest && may_be[granule(word)] != 0; }
+  bool passes(u64 word) const {
+    if (word < lowest) return false;
+    u8 what = may_be[granule(word)];
+    return what != 0 && within[what].contains(Addr{word});
+  }
 };
 
 class BlockIndex {
@@ -50,7 +56,7 @@ class BlockIndex {
   }
   // The paged window.
   Range paged() const { return paged_; }
-  WordFilter filter() const { return {may_be_.data(), lowest_}; }
+  WordFilter filter() const { return {may_be_.data(), within_.data(), lowest_}; }
   const Snapshot& snapshot() const { return snapshot_; }
 
  private:
@@ -104,7 +110,8 @@ class BlockIndex {
   std::pmr::vector<u32> top_;  // leaf number + 1
   std::pmr::vector<Leaf> leaves_;
   std::pmr::vector<Sorted> sorted_;
-  std::pmr::vector<u8> may_be_;  // see WordFilter
+  std::pmr::vector<u8> may_be_;      // see WordFilter
+  std::array<Range, 256> within_{};  // the same
 };
 
 }  // namespace orphan

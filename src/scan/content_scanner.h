@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the words of roots and of blocks, in big pieces, and hands those that may refer to a block to a visitor. What is common
-// to marking and to looking for references.
+// Reads the words of roots and of blocks, in big pieces, and hands those that a filter lets pass to a visitor. What is common to
+// marking and to looking for references.
 #pragma once
 #include <algorithm>
 
@@ -9,16 +9,21 @@
 
 namespace orphan {
 
-// `Visitor` is called as visitor(word, address of the word, what was read behind it), for words that pass the filter: the
-// index's, or another one. NotMapped is counted in unread_bytes(), any other error is returned.
-template <typename Visitor>
+// A word of memory, where it stands, and what was read with it: nothing, when it was found otherwise.
+struct WordRead {
+  u64 word = 0;
+  Addr at;
+  Bytes before, following;
+};
+
+// `Visitor` is called with a WordRead for each word that passes the filter, a plain value with `bool passes(u64 word) const`. It
+// is not asked about four words that are all 0. NotMapped is counted in unread_bytes(), any other error is returned.
+template <typename Visitor, typename Filter = WordFilter>
 class ContentScanner {
  public:
-  ContentScanner(const BlockIndex& index, const Memory& memory, Visitor visitor, std::pmr::memory_resource* resource)
-      : ContentScanner(index, memory, visitor, resource, index.filter()) {}
-  ContentScanner(const BlockIndex& index, const Memory& memory, Visitor visitor, std::pmr::memory_resource* resource,
-                 WordFilter filter)
-      : snapshot_(index.snapshot()),
+  ContentScanner(const Snapshot& snapshot, const Memory& memory, Filter filter, Visitor visitor,
+                 std::pmr::memory_resource* resource)
+      : snapshot_(snapshot),
         memory_(memory),
         visitor_(visitor),
         filter_(filter),
@@ -104,25 +109,25 @@ class ContentScanner {
     const std::byte* from = bytes.data();
     const std::byte* end = from + bytes.size() / 8 * 8;
     words_ += bytes.size() / 8;
-    const WordFilter filter = filter_;  // a copy: in a member it would be loaded again for each word
-    Addr end_at = at + bytes.size() / 8 * 8;
+    const Filter filter = filter_;  // a copy: in a member it would be loaded again for each word
     // Much of memory is zero: that is seen four words at a time.
     for (; end - from >= 32; from += 32) {
       u64 a = load_unchecked<u64>(from), b = load_unchecked<u64>(from + 8);
       u64 c = load_unchecked<u64>(from + 16), d = load_unchecked<u64>(from + 24);
       if ((a | b | c | d) == 0) continue;
-      if (filter.passes(a)) visit(from, end, end_at);
-      if (filter.passes(b)) visit(from + 8, end, end_at);
-      if (filter.passes(c)) visit(from + 16, end, end_at);
-      if (filter.passes(d)) visit(from + 24, end, end_at);
+      if (filter.passes(a)) visit(from, bytes, at);
+      if (filter.passes(b)) visit(from + 8, bytes, at);
+      if (filter.passes(c)) visit(from + 16, bytes, at);
+      if (filter.passes(d)) visit(from + 24, bytes, at);
     }
     for (; from != end; from += 8) {
-      if (filter.passes(load_unchecked<u64>(from))) visit(from, end, end_at);
+      if (filter.passes(load_unchecked<u64>(from))) visit(from, bytes, at);
     }
   }
   // Out of line, so that the loop above keeps what it needs in registers.
-  [[gnu::noinline]] void visit(const std::byte* from, const std::byte* end, Addr end_at) {
-    visitor_(load_unchecked<u64>(from), end_at - static_cast<u64>(end - from), Bytes(from + 8, end));
+  [[gnu::noinline]] void visit(const std::byte* from, Bytes bytes, Addr at) {
+    u64 offset = static_cast<u64>(from - bytes.data());
+    visitor_({load_unchecked<u64>(from), at + offset, bytes.first(offset), bytes.subspan(offset + 8)});
   }
 
   Result<void> scan_big(const Span& span, BitVector& pending) {
@@ -170,7 +175,7 @@ class ContentScanner {
   const Snapshot& snapshot_;
   const Memory& memory_;
   Visitor visitor_;
-  WordFilter filter_;
+  Filter filter_;
   std::pmr::vector<std::byte> buffer_;
   std::pmr::vector<Extent> skip_;
   u64 words_ = 0;

@@ -13,6 +13,20 @@ constexpr u64 kPageBytes = 4096;
 // So many spans are remembered by number; beyond that their bits are searched for.
 constexpr std::size_t kFewSpans = 4096;
 
+// Lets words pass that lead to what is not settled: see settled_pages().
+struct Unsettled {
+  WordFilter words;
+  u64 first = 0, size_bytes = 0;  // the paged window
+  const u64* settled = nullptr;   // bits of its pages
+
+  bool passes(u64 word) const {
+    if (!words.passes(word)) return false;
+    u64 offset = word - first;
+    u64 page = offset / kPageBytes;
+    return offset >= size_bytes || (settled[page / 64] >> (page % 64) & 1) == 0;
+  }
+};
+
 // Whether a reference to an allocator's handle is passed on to what the handle stands for.
 enum class Forwarding : u8 { No, Yes };
 
@@ -28,19 +42,13 @@ class Marker {
         options_(options),
         paged_(index.paged()),
         result_(options.resource),
-        white_(options.resource),
-        settled_(options.resource),
+        white_(white(snapshot, std::move(reached), options.resource)),
+        settled_(settled_pages(options.resource)),
         pending_(options.resource),
         pending_spans_(options.resource),
         few_(options.resource),
-        scanner_(index, memory, Refer{this}, options.resource) {
-    if (reached.size() == 0) {
-      white_ = snapshot.live;
-    } else {
-      white_ = std::move(reached);
-      white_.complement_within(snapshot.live);
-    }
-    settle_pages();
+        filter_{index.filter(), paged_.start.value, paged_.size_bytes, settled_.words()},
+        scanner_(snapshot, memory, filter_, Refer{this}, options.resource) {
     pending_.resize(snapshot.live.size());
     pending_spans_.resize(snapshot.spans.size());
     few_.reserve(kFewSpans);
@@ -51,7 +59,8 @@ class Marker {
     reach_root_spans();
     for (BlockRef block : snapshot_.root_blocks) reach(block, Addr{}, Forwarding::No);
     for (std::size_t i = 0; i < snapshot_.root_words.size(); ++i) {
-      refer(snapshot_.root_words[i], i < snapshot_.root_word_places.size() ? snapshot_.root_word_places[i] : Addr{}, {});
+      if (!filter_.passes(snapshot_.root_words[i])) continue;
+      look_up(snapshot_.root_words[i], i < snapshot_.root_word_places.size() ? snapshot_.root_word_places[i] : Addr{}, {});
     }
     auto& words = result_.root_count[static_cast<std::size_t>(RootKind::SingleWords)];
     words += snapshot_.root_words.size();
@@ -80,7 +89,7 @@ class Marker {
  private:
   struct Refer {
     Marker* marker;
-    [[gnu::always_inline]] void operator()(u64 word, Addr at, Bytes following) const { marker->refer(word, at, following); }
+    [[gnu::always_inline]] void operator()(const WordRead& read) const { marker->look_up(read.word, read.at, read.following); }
   };
 
   MarkResult finish() {
@@ -96,24 +105,37 @@ class Marker {
     return result_.stopped;
   }
 
-  // The pages of a span in the paged window.
+  // Calls f(first, count) for the pages of a span in the paged window, which `settled` has bits of.
   template <typename F>
-  void with_pages(const Span& span, F&& f) const {
+  void with_pages(const Span& span, const BitVector& settled, F&& f) const {
     if (!paged_.contains(span.start)) return;
     u64 first = (span.start - paged_.start) / kPageBytes;
     u64 last = (span.start - paged_.start + snapshot_.size_bytes(span) - 1) / kPageBytes;
-    f(first, std::min(last + 1, settled_.size()) - first);
+    f(first, std::min(last + 1, settled.size()) - first);
+  }
+
+  static BitVector white(const Snapshot& snapshot, BitVector reached, std::pmr::memory_resource* resource) {
+    BitVector white(resource);
+    if (reached.size() == 0) {
+      white = snapshot.live;
+    } else {
+      white = std::move(reached);
+      white.complement_within(snapshot.live);
+    }
+    return white;
   }
 
   // A word that leads to a settled page has nothing more to say: no block there is waiting to be reached, none forwards, and it
   // is no alias.
-  void settle_pages() {
-    settled_.resize((paged_.size_bytes + kPageBytes - 1) / kPageBytes);
-    settled_.set_range(0, settled_.size());
+  BitVector settled_pages(std::pmr::memory_resource* resource) const {
+    BitVector settled(resource);
+    settled.resize((paged_.size_bytes + kPageBytes - 1) / kPageBytes);
+    settled.set_range(0, settled.size());
     for (const Span& span : snapshot_.spans) {
       if (is_settled(span)) continue;
-      with_pages(span, [&](u64 first, u64 count) { settled_.clear_range(first, count); });
+      with_pages(span, settled, [&](u64 first, u64 count) { settled.clear_range(first, count); });
     }
+    return settled;
   }
   bool is_settled(const Span& span) const {
     if (span.has(span_flag::kAlias)) return false;
@@ -129,14 +151,7 @@ class Marker {
     }
   }
 
-  [[gnu::always_inline]] void refer(u64 word, Addr at, Bytes following) {
-    u64 offset = word - paged_.start.value;
-    if (offset < paged_.size_bytes && settled_.test(offset / kPageBytes)) [[likely]]
-      return;
-    look_up(word, at, following);
-  }
-
-  [[gnu::noinline]] void look_up(u64 word, Addr at, Bytes following) {
+  void look_up(u64 word, Addr at, Bytes following) {
     auto block = index_.find(word);
     if (!block) return;
     // Most were reached before.
@@ -150,7 +165,7 @@ class Marker {
     if (forwarding == Forwarding::Yes && span.has(span_flag::kForwards) && snapshot_.live.test(block.slot)) [[unlikely]]
       forward(block.slot, at);
     if (!white_.clear_if_set(block.slot)) return;
-    if (is_settled(span)) with_pages(span, [&](u64 first, u64 count) { settled_.set_range(first, count); });
+    if (is_settled(span)) with_pages(span, settled_, [&](u64 first, u64 count) { settled_.set_range(first, count); });
     if constexpr (kTraces) (*options_.reached_from)[block.slot] = at;
     if (span.has(span_flag::kNoScan)) return;
     pending_.set(block.slot);
@@ -210,7 +225,8 @@ class Marker {
   BitVector pending_spans_;
   std::pmr::vector<u32> few_;  // spans that became pending since the round began, up to kFewSpans of them
   bool has_more_ = false;      // others did as well
-  ContentScanner<Refer> scanner_;
+  Unsettled filter_;
+  ContentScanner<Refer, Unsettled> scanner_;
 };
 
 }  // namespace

@@ -16,7 +16,7 @@ class Searcher {
         index_(index),
         search_(search),
         found_(found),
-        scanner_(index, memory, Visit{this}, std::pmr::get_default_resource()) {}
+        scanner_(snapshot, memory, index.filter(), Visit{this}, std::pmr::get_default_resource()) {}
 
   Result<void> run() {
     if (search_.search_roots) TRY(search_roots());
@@ -26,7 +26,7 @@ class Searcher {
  private:
   struct Visit {
     Searcher* searcher;
-    void operator()(u64 word, Addr at, Bytes following) const { searcher->visit(word, at, following); }
+    void operator()(const WordRead& read) const { searcher->visit(read.word, read.at, read.following); }
   };
 
   Result<void> check() const {

@@ -14,6 +14,15 @@ constexpr u64 kFlagBits = 3;  // of a pointer to a page descriptor: in scatter l
 // Cookies of per-CPU areas below are small integers.
 constexpr u64 kLowestAddress = u64{1} << 32;
 
+// What a table says in one look: `key` is in it, or by chance it is not.
+struct KeyFilter {
+  const u64* bits = nullptr;
+  int shift = 0;
+
+  u64 hash(u64 key) const { return (key * 0x9e37'79b9'7f4a'7c15) >> shift; }
+  bool passes(u64 key) const { return (bits[hash(key) / 64] >> (hash(key) % 64) & 1) != 0; }
+};
+
 // Entries by a key, most of which are asked for in vain.
 class Table {
  public:
@@ -30,25 +39,53 @@ class Table {
     std::ranges::sort(entries_, {}, &Entry::key);
     // 64 bits an entry: few words get past the filter by chance.
     u64 bits = std::bit_ceil(std::max<u64>(entries_.size() * 64, 64));
-    shift_ = 64 - std::countr_zero(bits);
-    filter_.resize(bits / 64);
-    for (const Entry& entry : entries_) filter_[hash(entry.key) / 64] |= u64{1} << (hash(entry.key) % 64);
+    bits_.resize(bits / 64);
+    filter_ = {bits_.data(), 64 - std::countr_zero(bits)};
+    for (const Entry& entry : entries_) bits_[filter_.hash(entry.key) / 64] |= u64{1} << (filter_.hash(entry.key) % 64);
   }
+  KeyFilter filter() const { return filter_; }
 
   template <typename F>
   void for_each(u64 key, F&& f) const {
-    u64 bit = hash(key);
-    if ((filter_[bit / 64] >> (bit % 64) & 1) == 0) [[likely]]
+    if (!filter_.passes(key)) [[likely]]
       return;
     for (auto [at, end] = std::ranges::equal_range(entries_, key, {}, &Entry::key); at != end; ++at) f(*at);
   }
 
  private:
-  u64 hash(u64 key) const { return (key * 0x9e37'79b9'7f4a'7c15) >> shift_; }
-
   std::vector<Entry> entries_;
-  std::vector<u64> filter_;
-  int shift_ = 0;
+  std::vector<u64> bits_;
+  KeyFilter filter_;
+};
+
+constexpr u64 every_byte(u64 byte) {
+  return byte * 0x0101'0101'0101'0101;
+}
+// The highest bit of each byte of `word` that is zero, and of some above such a byte.
+constexpr u64 zero_bytes(u64 word) {
+  return (word - every_byte(0x01)) & ~word & every_byte(0x80);
+}
+
+// Lets words pass that may be, or may hold the end of, a weak reference.
+struct MaybeWeak {
+  KeyFilter words, starts;
+  u64 address_mask = 0;
+  unsigned sign_shift = 0;
+  // The highest byte of all starts and the second highest, in every byte; `any`: all bytes count as such, since they differ.
+  u64 top = 0, any_top = 0;
+  u64 second = 0, any_second = 0;
+
+  bool passes(u64 word) const { return words.passes(word >> 3) || may_be_tagged(word) || may_end_unaligned(word); }
+  // An address is what has all bits above equal; what has not may be one with a tag.
+  bool may_be_tagged(u64 word) const {
+    u64 above = static_cast<u64>(static_cast<i64>(word) >> sign_shift);
+    return above + 1 > 1 && starts.passes((word & address_mask) >> 3);
+  }
+  // Of an address that begins in the word before, the highest byte is in this one and not its last.
+  bool may_end_unaligned(u64 word) const {
+    u64 behind_second = zero_bytes(word ^ second) << 8 | any_second | 0x80;
+    return ((zero_bytes(word ^ top) | any_top) & behind_second & (every_byte(0x80) >> 8)) != 0;
+  }
 };
 
 class Searcher {
@@ -60,15 +97,8 @@ class Searcher {
         search_(search),
         found_(found),
         address_mask_((u64{1} << search.space.address_bits) - 1),
-        scanner_(index, memory, Visit{this}, std::pmr::get_default_resource(), {everything_.data(), 0}) {
-    for (u32 i = 0; i < snapshot.spans.size(); ++i) {
-      const Span& span = snapshot.spans[i];
-      if (span.has(span_flag::kAlias)) continue;
-      search.targets->for_each(span.first_slot, span.slots, [&](u64 slot) { want(span, {i, slot}); });
-    }
-    words_.finish();
-    starts_.finish();
-  }
+        filter_(want_all()),
+        scanner_(snapshot, memory, filter_, Visit{this}, std::pmr::get_default_resource()) {}
 
   Result<void> run() {
     if (targets_.empty()) return {};
@@ -79,10 +109,29 @@ class Searcher {
  private:
   struct Visit {
     Searcher* searcher;
-    void operator()(u64 word, Addr at, Bytes following) const { searcher->visit(word, at, following); }
+    void operator()(const WordRead& read) const { searcher->visit(read); }
   };
 
   // --- what is wanted ---
+
+  MaybeWeak want_all() {
+    for (u32 i = 0; i < snapshot_.spans.size(); ++i) {
+      const Span& span = snapshot_.spans[i];
+      if (span.has(span_flag::kAlias)) continue;
+      search_.targets->for_each(span.first_slot, span.slots, [&](u64 slot) { want(span, {i, slot}); });
+    }
+    words_.finish();
+    starts_.finish();
+    MaybeWeak filter{.words = words_.filter(),
+                     .starts = starts_.filter(),
+                     .address_mask = address_mask_,
+                     .sign_shift = search_.space.address_bits - 1};
+    filter.top = every_byte(lowest_start_ >> 56);
+    filter.any_top = lowest_start_ >> 56 == highest_start_ >> 56 ? 0 : every_byte(0x80);
+    filter.second = every_byte(lowest_start_ >> 48 & 0xff);
+    filter.any_second = lowest_start_ >> 48 == highest_start_ >> 48 ? 0 : every_byte(0x80);
+    return filter;
+  }
 
   void want(const Span& span, BlockRef block) {
     Addr start = snapshot_.slot_address(span, block.slot);
@@ -143,7 +192,7 @@ class Searcher {
   Result<void> search_roots() {
     for (std::size_t i = 0; i < snapshot_.root_words.size(); ++i) {
       Addr at = i < snapshot_.root_word_places.size() ? snapshot_.root_word_places[i] : Addr{};
-      visit_word(snapshot_.root_words[i], at, {});
+      if (filter_.passes(snapshot_.root_words[i])) visit_word(snapshot_.root_words[i], at, {});
     }
     for (const Root& root : snapshot_.roots) {
       TRY(check());
@@ -152,15 +201,14 @@ class Searcher {
     return {};
   }
 
-  void visit(u64 word, Addr at, Bytes following) {
-    u64 before = at.value - last_at_.value == 8 ? last_ : 0;
-    last_ = word;
-    last_at_ = at;
-    if (word != 0) visit_word(word, at, following);
-    if ((before | word) == 0) return;
+  void visit(const WordRead& read) {
+    visit_word(read.word, read.at, read.following);
+    if (!filter_.may_end_unaligned(read.word)) return;
+    // Across two pieces of one range it is not looked for.
+    u64 before = read.before.empty() ? 0 : load_unchecked<u64>(read.before.last(8).data());
     for (unsigned shift = 8; shift < 64; shift += 8) {
-      u64 value = before >> shift | word << (64 - shift);
-      if (value - lowest_start_ <= highest_start_ - lowest_start_) visit_unaligned(value, at - 8 + shift / 8);
+      u64 value = before >> shift | read.word << (64 - shift);
+      if (value - lowest_start_ <= highest_start_ - lowest_start_) visit_unaligned(value, read.at - 8 + shift / 8);
     }
   }
 
@@ -168,9 +216,7 @@ class Searcher {
     words_.for_each(word >> 3, [&](const Table::Entry& entry) {
       if (is_match(entry, word, following) && !is_hint(snapshot_, word, at, following)) report(entry, entry.form, word, at);
     });
-    // An address is what has all bits above equal; what has not may be one with a tag.
-    i64 above = static_cast<i64>(word) >> (search_.space.address_bits - 1);
-    if (above == 0 || above == -1) return;
+    if (!filter_.may_be_tagged(word)) return;
     starts_.for_each((word & address_mask_) >> 3, [&](const Table::Entry& entry) {
       if ((word & address_mask_) == (entry.word & address_mask_)) report(entry, WeakForm::Tagged, word, at);
     });
@@ -228,10 +274,8 @@ class Searcher {
   Table words_;   // what is wanted as a word
   Table starts_;  // starts of targets, by the bits that an address needs
   u64 lowest_start_ = ~u64{0}, highest_start_ = 0;
-  u64 last_ = 0;  // the word before, and where it stands
-  Addr last_at_;
-  std::vector<u8> everything_ = std::vector<u8>(WordFilter::kGranules, 1);
-  ContentScanner<Visit> scanner_;
+  MaybeWeak filter_;
+  ContentScanner<Visit, MaybeWeak> scanner_;
 };
 
 }  // namespace
