@@ -9,13 +9,14 @@
 namespace orphan::kernel {
 namespace {
 
-constexpr std::array<RuleText, 21> kRules{{
+constexpr std::array<RuleText, 22> kRules{{
     {Rule::VmapAreaBounds, "struct vmap_area: va_start, va_end and vm",
      "the allocator's own record of every area; free and lazily freed neighbours end where a used one begins"},
     {Rule::VmStructAddr, "struct vm_struct: next and addr",
      "the allocator's own record of every area; whoever keeps the vm_struct instead of the address keeps the area (forwarded)"},
     {Rule::PerCpuChunkBase, "struct pcpu_chunk: base_addr",
      "the allocator's own record of a chunk; it is the address of the chunk's first area, too"},
+    {Rule::CacheFlags, "struct kmem_cache: flags", "a sum of bits, which coincides with cookies of per-CPU areas"},
     {Rule::TaskState, "struct task_struct: links of the scheduler's queues; last_wakee; the floating point state to the end",
      "queues do not own tasks, and links of a task that sleeps are stale, as is who was woken last; the registers are user "
      "space's, and ours held "
@@ -68,6 +69,7 @@ void BlockRules::set_shape(u32 shape, Rule rule) {
 void BlockRules::sort() {
   std::ranges::sort(vm_structs_);
   std::ranges::sort(percpu_chunks_);
+  std::ranges::sort(caches_);
   std::ranges::sort(dead_blocks_);
   std::ranges::sort(sheaves_);
   std::ranges::sort(sheaf_caches_);
@@ -110,6 +112,7 @@ void BlockRules::non_owning(const Span& span, Addr object, Bytes contents, std::
     }
   }
   if (std::ranges::binary_search(vm_structs_, object)) skip.push_back({0, layouts_.vmalloc.vm_addr + u64{8}});
+  if (std::ranges::binary_search(caches_, object)) skip.push_back({align_down(layouts_.cache.flags, 8), 8});
   if (std::ranges::binary_search(percpu_chunks_, object)) skip.push_back({layouts_.percpu.base_addr, 8});
 }
 

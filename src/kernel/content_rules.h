@@ -15,6 +15,7 @@ enum class Rule : u8 {
   VmapAreaBounds,  // blocks
   VmStructAddr,
   PerCpuChunkBase,
+  CacheFlags,
   TaskState,
   XarrayNumbers,
   RwsemReader,  // anywhere
@@ -51,6 +52,7 @@ class BlockRules : public ContentFilter {
   void set_shape(u32 shape, Rule rule);
   void add_vm_struct(Addr vm) { vm_structs_.push_back(vm); }
   void add_percpu_chunk(Addr chunk) { percpu_chunks_.push_back(chunk); }
+  void add_cache(Addr cache) { caches_.push_back(cache); }
   // Nothing in the block that holds the address counts.
   void add_dead_block(Addr at) { dead_blocks_.push_back(at); }
   void add_sheaf(Addr sheaf) { sheaves_.push_back(sheaf); }
@@ -73,6 +75,7 @@ class BlockRules : public ContentFilter {
   std::vector<std::pair<u32, Rule>> shapes_;
   std::vector<Addr> vm_structs_;
   std::vector<Addr> percpu_chunks_;
+  std::vector<Addr> caches_;
   std::vector<Addr> dead_blocks_;
   std::vector<Addr> sheaves_, sheaf_caches_;
 };

@@ -145,6 +145,20 @@ TEST_P(ContentRulesTest, NumbersInAnXarrayNodeDoNotCount_PointersDo) {
   EXPECT_EQ(kernel_.verdict(area), H);
 }
 
+TEST_P(ContentRulesTest, FlagsOfACacheThatLookLikeACookieDoNotCount_TheSameWordElsewhereDoes) {
+  Addr area = kernel_.add_percpu(64);
+  Addr cache = kernel_.cache(kernel_.add_cache({.name = "other", .object_bytes = 64})).address;
+  Addr flags = kernel_.member(cache, "kmem_cache", "flags");
+  u64 was = kernel_.word(flags);
+  kernel_.put_word(flags, area.value);
+  EXPECT_EQ(kernel_.verdict(area), L);
+  kernel_.put_word(flags, was);
+  Addr holder = kernel_.kmalloc(64);
+  kernel_.add_root_to(holder);
+  kernel_.put_word(holder, area.value);
+  EXPECT_EQ(kernel_.verdict(area), H);
+}
+
 // A page of kfree_rcu() on one of the places where it keeps them.
 class RcuPagesTest : public ContentRulesTest {
  protected:

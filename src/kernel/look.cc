@@ -448,6 +448,10 @@ class Builder {
     std::ranges::sort(snapshot_.forwards, {}, &Forward::from);
     for (const Task& task : tasks_.tasks) flag_shape_of(task.task, Rule::TaskState);
     flag_xarray_nodes();
+    for (const Cache& cache : look_->slub.caches) {
+      if (auto block = look_->index->find(cache.address.value)) flag(block->span, span_flag::kFiltered);
+      look_->filter.add_cache(cache.address);
+    }
     for (const PerCpuChunk& chunk : look_->percpu.chunks) {
       if (auto block = look_->index->find(chunk.chunk.value)) flag(block->span, span_flag::kFiltered);
       look_->filter.add_percpu_chunk(chunk.chunk);
