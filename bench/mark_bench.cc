@@ -3,7 +3,13 @@
 //
 // A *tree* (each block refers to two others) is the easy case: much is pending at a time. A *list* is the hard one: there
 // is never more than one block to go on with. Their blocks come in the order of their addresses, or shuffled.
+//
+// `mark_core` marks a tree of which the contents are read out of an ELF core in memory, as a scan reads /proc/kcore; with two
+// threads, one reads ahead.
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -11,6 +17,9 @@
 #include <numeric>
 #include <random>
 
+#include "memory/fake_core.h"
+#include "memory/kcore.h"
+#include "memory/read_ahead.h"
 #include "scan/mark.h"
 
 namespace {
@@ -84,6 +93,46 @@ void mark_blocks(benchmark::State& state) {
   double each = static_cast<double>(blocks) * static_cast<double>(state.iterations());
   state.counters["block"] = benchmark::Counter(each, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
+
+// A core with the heap's memory, and its name while it is open.
+struct HeapCore {
+  explicit HeapCore(const Heap& heap) : fd(::memfd_create("core", MFD_CLOEXEC)) {
+    std::vector<std::byte> scratch(heap.memory.range().size_bytes);
+    Bytes contents = *heap.memory.view(kBase, scratch);
+    CoreFile core;
+    core.add_segment(kBase, 0, std::string(reinterpret_cast<const char*>(contents.data()), contents.size()));
+    std::string bytes = core.bytes();
+    is_written = ::write(fd.value(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
+  }
+  std::string path() const { return fmt::format("/proc/self/fd/{}", fd.value()); }
+
+  Fd fd;
+  bool is_written = false;
+};
+
+void mark_core(benchmark::State& state) {
+  u64 blocks = static_cast<u64>(state.range(0)) * kMillion;
+  Heap heap(blocks, kTree, static_cast<Order>(state.range(1)));
+  HeapCore core(heap);
+  auto one = Kcore::open(core.path());
+  auto other = Kcore::open(core.path());
+  if (!core.is_written || !one || !other) return state.SkipWithError("no core");
+  std::unique_ptr<ReadAheadMemory> ahead;
+  if (state.range(2) == 2) ahead = ReadAheadMemory::start(*one, *other);
+  const Memory& memory = ahead ? static_cast<const Memory&>(*ahead) : *one;
+  BlockIndex index(heap.snapshot, heap.memory.range(), {}, std::pmr::get_default_resource());
+  for (auto _ : state) {
+    auto result = mark(heap.snapshot, index, memory, {});
+    if (!result || result->reached.count(0, blocks) != blocks) state.SkipWithError("not all blocks were reached");
+  }
+  double each = static_cast<double>(blocks) * static_cast<double>(state.iterations());
+  state.counters["block"] = benchmark::Counter(each, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+BENCHMARK(mark_core)
+    ->ArgNames({"millions", "shuffled", "threads"})
+    ->ArgsProduct({{4}, {kInOrder, kShuffled}, {1, 2}})
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 
 // A shuffled list of 16 million blocks would take minutes.
 void cases(benchmark::internal::Benchmark* benchmark) {

@@ -13,6 +13,7 @@
 
 #include "cli/rules.h"
 #include "cli/version.h"
+#include "kernel/source.h"
 
 namespace orphan::cli {
 namespace {
@@ -121,6 +122,10 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
                                 : fmt::format("'{}' is not a size, like 300M: a whole number, then K, M, G or nothing", text);
       })
       ->type_name("SIZE");
+  sub->add_option("--threads", scan.threads, "2: another thread reads ahead, where there is more than one CPU; 1: none does")
+      ->check(whole_number(1, kernel::LiveSource::kMostThreads))
+      ->type_name("N")
+      ->capture_default_str();
   sub->add_option("--suppressions", scan.suppressions, "leave out what the rules in FILE match; may be given again")
       ->type_name("FILE")
       ->expected(1)

@@ -55,7 +55,8 @@ struct Run {
 
   Result<std::unique_ptr<kernel::Source>> open_source() {
     if (recording) return std::unique_ptr<kernel::Source>(new kernel::RecordedSource(*recording));
-    auto live = TRY(kernel::LiveSource::open(paths));
+    // A recording has the reads in the order in which a replay makes them.
+    auto live = TRY(kernel::LiveSource::open(paths, writer ? 1 : command.threads));
     if (!writer) return live;
     return std::unique_ptr<kernel::Source>(new kernel::RecordingSource(std::move(live), *writer));
   }

@@ -73,4 +73,10 @@ Result<Bytes> KernelMemory::view(Addr at, std::span<std::byte> scratch) const {
   return Bytes(scratch);
 }
 
+void KernelMemory::expect(std::span<const Range> pieces) const {
+  expected_.clear();
+  std::ranges::copy_if(pieces, std::back_inserter(expected_), [&](Range piece) { return !is_mapped_by_page(piece.start); });
+  if (!expected_.empty() || pieces.empty()) raw_.expect(expected_);
+}
+
 }  // namespace orphan::kernel

@@ -49,6 +49,9 @@ class KernelMemory : public Memory {
   const AddressSpace& space() const { return space_; }
   Result<void> read(Addr at, std::span<std::byte> out) const override;
   Result<Bytes> view(Addr at, std::span<std::byte> scratch) const override;
+  // Pieces of the linear map: what is mapped by page is read in others.
+  Foresight foresight() const override { return raw_.foresight(); }
+  void expect(std::span<const Range> pieces) const override;
 
   // The physical memory behind `at`, by the page tables; nothing when the page is not present.
   std::optional<Mapping> translate(Addr at) const;
@@ -70,6 +73,7 @@ class KernelMemory : public Memory {
   const Memory& raw_;
   AddressSpace space_;
   mutable std::unordered_map<u64, Table> tables_;  // by physical address
+  mutable std::vector<Range> expected_;
 };
 
 }  // namespace orphan::kernel

@@ -2,6 +2,7 @@
 #include "kernel/source.h"
 
 #include <fmt/format.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -53,11 +54,27 @@ Result<std::string> resident_memory() {
   return std::to_string(pages * static_cast<u64>(::sysconf(_SC_PAGESIZE)));
 }
 
+int usable_cpus() {
+  cpu_set_t cpus;
+  // A machine with more CPUs than the set has bits has more than one.
+  return ::sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 2;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Source>> LiveSource::open(const TargetPaths& paths) {
+Result<std::unique_ptr<Source>> LiveSource::open(const TargetPaths& paths, unsigned threads) {
   Kcore kcore = TRY(Kcore::open(paths.kcore));
-  return std::unique_ptr<Source>(new LiveSource(std::move(kcore), paths));
+  std::unique_ptr<LiveSource> source(new LiveSource(std::move(kcore), paths));
+  if (threads > 1 && usable_cpus() > 1) {
+    source->second_ = TRY(source->kcore_.reopen());
+    source->read_ahead_ = ReadAheadMemory::start(source->kcore_, *source->second_);
+  }
+  return source;
+}
+
+const Memory& LiveSource::memory() const {
+  if (read_ahead_) return *read_ahead_;
+  return kcore_;
 }
 
 Result<std::string> LiveSource::text(std::string_view name) {
@@ -65,7 +82,9 @@ Result<std::string> LiveSource::text(std::string_view name) {
   if (name == text::kSegments) return print(kcore_.segments());
   if (name == text::kVmcoreinfo) return kcore_.vmcoreinfo();
   if (name == text::kSelf) {
-    Self self = TRY(Self::read({kcore_.descriptor()}));
+    std::vector<int> descriptors{kcore_.descriptor()};
+    if (second_) descriptors.push_back(second_->descriptor());
+    Self self = TRY(Self::read(std::move(descriptors)));
     return print(self);
   }
   if (name == text::kDate) return std::to_string(system_clock::to_time_t(system_clock::now()));

@@ -11,7 +11,7 @@
 #include "kernel/tasks.h"
 #include "memory/elf_core.h"
 #include "memory/kcore.h"
-#include "memory/memory.h"
+#include "memory/read_ahead.h"
 
 namespace orphan::kernel {
 
@@ -55,12 +55,16 @@ class Source {
 // The machine that this runs on.
 class LiveSource : public Source {
  public:
-  // As Kcore::open().
-  static Result<std::unique_ptr<Source>> open(const TargetPaths& paths);
+  // As Kcore::open(). With two threads, one reads ahead; where this process may use one CPU only, or has no second thread to be
+  // had, there is one.
+  static Result<std::unique_ptr<Source>> open(const TargetPaths& paths, unsigned threads = kMostThreads);
+  static constexpr unsigned kMostThreads = 2;
 
-  const Memory& memory() const override { return kcore_; }
-  u64 bytes_read() const override { return kcore_.bytes_read(); }
-  double seconds_reading() const override { return kcore_.seconds_reading(); }
+  const Memory& memory() const override;
+  u64 bytes_read() const override { return kcore_.bytes_read() + (read_ahead_ ? read_ahead_->bytes_read() : 0); }
+  double seconds_reading() const override {
+    return kcore_.seconds_reading() + (read_ahead_ ? read_ahead_->seconds_waiting() : 0);
+  }
   Result<std::string> text(std::string_view name) override;
   Result<void> begin(std::string_view) override { return {}; }
 
@@ -68,6 +72,8 @@ class LiveSource : public Source {
   LiveSource(Kcore kcore, const TargetPaths& paths) : kcore_(std::move(kcore)), paths_(paths) {}
 
   Kcore kcore_;
+  std::optional<Kcore> second_;  // the other thread's
+  std::unique_ptr<ReadAheadMemory> read_ahead_;
   TargetPaths paths_;
 };
 

@@ -23,7 +23,7 @@ Result<void> CachingMemory::read(Addr at, std::span<std::byte> out) const {
 
 Result<Bytes> CachingMemory::view(Addr at, std::span<std::byte> scratch) const {
   Range range{at, scratch.size()};
-  if (const std::byte* kept = find(range)) return Bytes(kept, scratch.size());
+  if (const std::byte* kept = find_and_count(range)) return Bytes(kept, scratch.size());
   bool worth_keeping = range.size_bytes >= kMinBlockSize && range.size_bytes - 1 <= ~at.value;
   std::byte* room = worth_keeping ? reserve(range.size_bytes) : nullptr;
   if (room == nullptr) return inner_.view(at, scratch);
@@ -31,6 +31,14 @@ Result<Bytes> CachingMemory::view(Addr at, std::span<std::byte> scratch) const {
   TRY(inner_.read(at, {room, scratch.size()}));
   note(range, room);
   return Bytes(room, scratch.size());
+}
+
+void CachingMemory::expect(std::span<const Range> pieces) const {
+  expected_.clear();
+  for (Range piece : pieces) {
+    if (find(piece) == nullptr) expected_.push_back(piece);
+  }
+  if (!expected_.empty() || pieces.empty()) inner_.expect(expected_);
 }
 
 void CachingMemory::keep(Addr at, Bytes bytes) {
@@ -55,13 +63,16 @@ const std::byte* CachingMemory::find(Range range) const {
     for (u64 slot = first_slot(page); slots_[slot].page_plus_one != 0; slot = (slot + 1) & (slots_.size() - 1)) {
       if (slots_[slot].page_plus_one != page) continue;
       const Block& block = blocks_[slots_[slot].block];
-      if (!block.range.contains(range)) continue;
-      ++hits_;
-      return block.bytes + (range.start - block.range.start);
+      if (block.range.contains(range)) return block.bytes + (range.start - block.range.start);
     }
   }
-  ++misses_;
   return nullptr;
+}
+
+const std::byte* CachingMemory::find_and_count(Range range) const {
+  const std::byte* kept = find(range);
+  ++(kept != nullptr ? hits_ : misses_);
+  return kept;
 }
 
 // Room for `size` bytes in the first chunk that has it, or nothing when the capacity is used up.

@@ -28,6 +28,10 @@ class CachingMemory : public Memory {
   // kept block stay valid until clear().
   Result<Bytes> view(Addr at, std::span<std::byte> scratch) const override;
 
+  // What is not kept, the inner memory may expect.
+  Foresight foresight() const override { return inner_.foresight(); }
+  void expect(std::span<const Range> pieces) const override;
+
   // Keeps a block that the caller has read by other means, where there is room.
   void keep(Addr at, Bytes bytes);
 
@@ -58,6 +62,7 @@ class CachingMemory : public Memory {
   };
 
   const std::byte* find(Range range) const;
+  const std::byte* find_and_count(Range range) const;
   std::byte* reserve(u64 size) const;
   void note(Range range, const std::byte* bytes) const;
   void insert(Slot slot) const;
@@ -76,6 +81,7 @@ class CachingMemory : public Memory {
   mutable u64 used_slots_ = 0;
   mutable u64 hits_ = 0;
   mutable u64 misses_ = 0;
+  mutable std::vector<Range> expected_;
 };
 
 }  // namespace orphan

@@ -22,6 +22,16 @@ class Memory {
     TRY(read(at, scratch));
     return Bytes(scratch);
   }
+
+  // How much expect() makes use of: beyond one of these, pieces are ignored. Nothing: gathering them is wasted.
+  struct Foresight {
+    std::size_t pieces = 0;
+    u64 bytes = 0;
+  };
+  virtual Foresight foresight() const { return {}; }
+  // These pieces will be read next, each once and in one call, in this order: a reader that can begins with it now, and answers
+  // with what was there since. Those of the last two calls are expected; without pieces nothing is any more.
+  virtual void expect([[maybe_unused]] std::span<const Range> pieces) const {}
 };
 
 // One plain value at `at`, in the target's byte order (that of this machine).

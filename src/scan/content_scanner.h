@@ -4,7 +4,7 @@
 #pragma once
 #include <algorithm>
 
-#include "memory/memory.h"
+#include "memory/foresight.h"
 #include "scan/block_index.h"
 
 namespace orphan {
@@ -33,11 +33,33 @@ class ContentScanner {
   u64 words() const { return words_; }
   u64 unread_bytes() const { return unread_bytes_; }
 
+  // All roots. `check`, which returns a Result<void>, is called now and then; its error ends it.
+  template <typename Check>
+  Result<void> scan_roots(Check&& check) {
+    std::size_t root = 0;
+    u64 done = 0;  // of this root
+    auto next = [&]() -> std::optional<Range> {
+      while (root < snapshot_.roots.size() && done >= snapshot_.roots[root].range.size_bytes) {
+        ++root;
+        done = 0;
+      }
+      if (root == snapshot_.roots.size()) return std::nullopt;
+      Range range = snapshot_.roots[root].range;
+      Range piece{range.start + done, std::min(kReadBytes, range.size_bytes - done)};
+      done += piece.size_bytes;
+      return piece;
+    };
+    auto at_once = [](Range piece) { return aligned(piece); };
+    return for_each_ahead(memory_, next, at_once, [&](Range piece) -> Result<void> {
+      TRY(check());
+      return scan_range(piece);
+    });
+  }
+
   // Memory that belongs to no slab: in pieces, up to the first that cannot be read, page by page from there.
   Result<void> scan_range(Range range) {
-    u64 lost_at_start = align_up(range.start.value, 8) - range.start.value;
-    if (lost_at_start >= range.size_bytes) return {};
-    Addr at = range.start + lost_at_start;
+    range = aligned(range);
+    Addr at = range.start;
     while (at < range.end()) {
       u64 size = std::min(kReadBytes, range.end() - at);
       auto piece = std::span(buffer_).first(size);
@@ -57,6 +79,16 @@ class ContentScanner {
     return {};
   }
 
+  // What scan_blocks() will read of the span in one call; nothing when it reads otherwise.
+  Range at_once(const Span& span, const BitVector& pending) const {
+    const Shape& shape = snapshot_.shape_of(span);
+    u64 size = snapshot_.contents_bytes(span);
+    if (span.has(span_flag::kReplicated) || size > buffer_.size()) return {};
+    if (span.slots == 1) return span.has(span_flag::kFiltered) ? Range{span.start, size} : aligned({span.start, size});
+    u64 wanted = size > kPage / 2 ? pending.count(span.first_slot, span.slots) : span.slots;
+    return wanted * (kReadCost + shape.object_bytes) < size ? Range{} : Range{span.start, size};
+  }
+
   // The objects of `span` whose bits are set in `pending`. Each bit is cleared before its object is scanned: one that the
   // visitor sets again is left set.
   Result<void> scan_blocks(const Span& span, BitVector& pending) {
@@ -68,8 +100,7 @@ class ContentScanner {
     }
     u64 size = snapshot_.contents_bytes(span);
     if (size > buffer_.size() || (span.slots == 1 && !span.has(span_flag::kFiltered))) return scan_big(span, pending);
-    u64 wanted = size > kPage / 2 ? pending.count(span.first_slot, span.slots) : span.slots;
-    if (wanted * (kReadCost + shape.object_bytes) < size) return scan_single(span, pending);
+    if (at_once(span, pending).size_bytes == 0) return scan_single(span, pending);
     auto contents = memory_.view(span.start, std::span(buffer_).first(size));
     if (!contents && contents.error().code() != ErrorCode::NotMapped) return std::move(contents).error();
     if (!contents) {
@@ -88,15 +119,23 @@ class ContentScanner {
   // error ends it.
   template <typename Check>
   Result<void> scan_all_blocks(BitVector blocks, Check&& check) {
-    for (u32 i = 0; i < snapshot_.spans.size(); ++i) {
-      const Span& span = snapshot_.spans[i];
-      if (span.has(span_flag::kAlias) || span.has(span_flag::kNoScan)) continue;
-      u64 end = span.first_slot + span.slots;
-      if (blocks.find_in(span.first_slot, end) == end) continue;
-      if (i % 256 == 0) TRY(check());
-      TRY(scan_blocks(span, blocks));
-    }
-    return {};
+    u32 i = 0;
+    auto next = [&]() -> std::optional<u32> {
+      for (; i < snapshot_.spans.size(); ++i) {
+        const Span& span = snapshot_.spans[i];
+        if (span.has(span_flag::kAlias) || span.has(span_flag::kNoScan)) continue;
+        u64 end = span.first_slot + span.slots;
+        if (blocks.find_in(span.first_slot, end) != end) return i++;
+      }
+      return std::nullopt;
+    };
+    u64 done = 0;
+    return for_each_ahead(
+        memory_, next, [&](u32 span) { return at_once(snapshot_.spans[span], blocks); },
+        [&](u32 span) -> Result<void> {
+          if (done++ % 256 == 0) TRY(check());
+          return scan_blocks(snapshot_.spans[span], blocks);
+        });
   }
 
  private:
@@ -104,6 +143,12 @@ class ContentScanner {
   static constexpr u64 kPage = 4096;
   // A read costs about as much as so many bytes of one.
   static constexpr u64 kReadCost = 1024;
+
+  // Without the bytes before the first word.
+  static Range aligned(Range range) {
+    u64 lost = std::min(align_up(range.start.value, 8) - range.start.value, range.size_bytes);
+    return {range.start + lost, range.size_bytes - lost};
+  }
 
   void scan_words(Bytes bytes, Addr at) {
     const std::byte* from = bytes.data();

@@ -39,6 +39,7 @@ class Marker {
          BitVector reached = BitVector())
       : snapshot_(snapshot),
         index_(index),
+        memory_(memory),
         options_(options),
         paged_(index.paged()),
         result_(options.resource),
@@ -66,12 +67,13 @@ class Marker {
     words += snapshot_.root_words.size();
     result_.root_bytes[static_cast<std::size_t>(RootKind::SingleWords)] += snapshot_.root_words.size() * 8;
     for (const Root& root : snapshot_.roots) {
-      if (stopped()) return std::move(result_);
       result_.root_count[static_cast<std::size_t>(root.kind)] += 1;
       result_.root_bytes[static_cast<std::size_t>(root.kind)] += root.range.size_bytes;
-      TRY(scanner_.scan_range(root.range));
     }
-    TRY(drain());
+    auto done = scanner_.scan_roots([this] { return check(); });
+    if (done) done = drain();
+    if (!done && done.error().code() != ErrorCode::Interrupted) return std::move(done).error();
+    result_.stopped = !done;
     return finish();
   }
 
@@ -100,9 +102,9 @@ class Marker {
     return std::move(result_);
   }
 
-  bool stopped() {
-    if (options_.keep_going && !options_.keep_going()) result_.stopped = true;
-    return result_.stopped;
+  Result<void> check() const {
+    if (options_.keep_going && !options_.keep_going()) return Error(ErrorCode::Interrupted, "following references");
+    return {};
   }
 
   // Calls f(first, count) for the pages of a span in the paged window, which `settled` has bits of.
@@ -190,32 +192,38 @@ class Marker {
       round.swap(few_);
       few_.clear();
       if (std::exchange(has_more_, false)) {
-        TRY(sweep());
+        TRY(scan_spans([this, at = u64{0}]() mutable -> std::optional<u32> {
+          u64 span = pending_spans_.find_from(at);
+          if (span == pending_spans_.size()) return std::nullopt;
+          at = span + 1;
+          return static_cast<u32>(span);
+        }));
       } else {
         std::ranges::sort(round);
-        for (u32 span : round) TRY(scan_pending(span));
+        TRY(scan_spans(
+            [at = round.begin(), end = round.end()]() mutable { return at == end ? std::nullopt : std::optional(*at++); }));
       }
-      if (stopped()) return {};
+      TRY(check());
     }
     return {};
   }
 
-  Result<void> sweep() {
+  // What is pending in the spans that next() gives.
+  template <typename Next>
+  Result<void> scan_spans(Next&& next) {
     u64 n = 0;
-    for (u64 span = pending_spans_.find_from(0); span != pending_spans_.size(); span = pending_spans_.find_from(span + 1)) {
-      if (n++ % 256 == 0 && stopped()) return {};
-      TRY(scan_pending(static_cast<u32>(span)));
-    }
-    return {};
-  }
-
-  Result<void> scan_pending(u32 span) {
-    if (!pending_spans_.clear_if_set(span)) return {};
-    return scanner_.scan_blocks(snapshot_.spans[span], pending_);
+    return for_each_ahead(
+        memory_, next, [this](u32 span) { return scanner_.at_once(snapshot_.spans[span], pending_); },
+        [&](u32 span) -> Result<void> {
+          if (n++ % 256 == 0) TRY(check());
+          if (!pending_spans_.clear_if_set(span)) return {};
+          return scanner_.scan_blocks(snapshot_.spans[span], pending_);
+        });
   }
 
   const Snapshot& snapshot_;
   const BlockIndex& index_;
+  const Memory& memory_;
   const MarkOptions& options_;
   Range paged_;
   MarkResult result_;

@@ -38,11 +38,7 @@ class Searcher {
     for (std::size_t i = 0; i < snapshot_.root_words.size(); ++i) {
       visit(snapshot_.root_words[i], i < snapshot_.root_word_places.size() ? snapshot_.root_word_places[i] : Addr{}, {});
     }
-    for (const Root& root : snapshot_.roots) {
-      TRY(check());
-      TRY(scanner_.scan_range(root.range));
-    }
-    return {};
+    return scanner_.scan_roots([this] { return check(); });
   }
 
   void visit(u64 word, Addr at, Bytes following) {

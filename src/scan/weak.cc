@@ -194,11 +194,7 @@ class Searcher {
       Addr at = i < snapshot_.root_word_places.size() ? snapshot_.root_word_places[i] : Addr{};
       if (filter_.passes(snapshot_.root_words[i])) visit_word(snapshot_.root_words[i], at, {});
     }
-    for (const Root& root : snapshot_.roots) {
-      TRY(check());
-      TRY(scanner_.scan_range(root.range));
-    }
-    return {};
+    return scanner_.scan_roots([this] { return check(); });
   }
 
   void visit(const WordRead& read) {

@@ -16,7 +16,7 @@ constexpr u64 kPhysical = u64{8} << 30;  // where kMap begins
 
 // A slab of 32 objects, of which number 5 is the candidate and number 6 is free; and what is searched.
 struct WeakHeap : FakeHeap {
-  explicit WeakHeap(u64 stride_bytes = 96, u64 object_bytes = 96) : stride_bytes_(stride_bytes) {
+  explicit WeakHeap(u64 stride_bytes = 96, u64 object_bytes = 96) : stride(stride_bytes) {
     first = add_slab(kMap + kPage, 32, stride_bytes, object_bytes);
     target = first + 5;
     snapshot.live.clear(target);
@@ -26,7 +26,7 @@ struct WeakHeap : FakeHeap {
     add_root({kRoot, kPage});
   }
 
-  Addr object(u64 n) const { return kMap + kPage + n * stride_bytes_; }
+  Addr object(u64 n) const { return kMap + kPage + n * stride; }
   void free(u64 n) {
     snapshot.live.clear(first + n);
     reached.clear(first + n);
@@ -57,7 +57,7 @@ struct WeakHeap : FakeHeap {
     return result;
   }
 
-  u64 stride_bytes_;
+  u64 stride;
   u64 first = 0, target = 0;
   BitVector reached;
 };
