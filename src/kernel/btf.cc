@@ -14,16 +14,6 @@ constexpr int kMaxDepth = 16;
 constexpr u64 kMostBytes = 1 << 30;
 constexpr i64 kMostTypeBytes = 1 << 24;  // no real type comes near it, and sums of a few such stay 32-bit numbers
 
-// The type behind typedefs and qualifiers.
-u32 strip(const btf* types, u32 id) {
-  for (int i = 0; i < kMaxDepth; ++i) {
-    const btf_type* type = btf__type_by_id(types, id);
-    if (type == nullptr || (!btf_is_mod(type) && !btf_is_typedef(type))) return id;
-    id = type->type;
-  }
-  return 0;
-}
-
 // libbpf takes a module's BTF only out of a file.
 btf* parse_split(std::string_view bytes, btf* base) {
   Fd file(::memfd_create("btf", MFD_CLOEXEC));
@@ -82,8 +72,17 @@ std::optional<u32> Btf::size_of(std::string_view type) const {
   return id == 0 ? std::nullopt : size_of_id(id);
 }
 
+u32 Btf::stripped(u32 id) const {
+  for (int i = 0; i < kMaxDepth; ++i) {
+    const btf_type* type = btf__type_by_id(handle_.get(), id);
+    if (type == nullptr || (!btf_is_mod(type) && !btf_is_typedef(type))) return id;
+    id = type->type;
+  }
+  return 0;
+}
+
 std::optional<Member> Btf::find_member(u32 type_id, std::string_view name, u32* member_type, int depth) const {
-  const btf_type* type = btf__type_by_id(handle_.get(), strip(handle_.get(), type_id));
+  const btf_type* type = btf__type_by_id(handle_.get(), stripped(type_id));
   if (type == nullptr || !btf_is_composite(type) || depth > kMaxDepth) return std::nullopt;
   const btf_member* members = btf_members(type);
   for (u32 i = 0; i < btf_vlen(type); ++i) {

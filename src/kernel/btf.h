@@ -58,6 +58,7 @@ class Btf {
   bool has(std::string_view type) const { return find(type) != 0; }
 
  private:
+  u32 stripped(u32 id) const;  // the type behind typedefs and qualifiers
   struct Free {
     void operator()(btf* b) const;
   };

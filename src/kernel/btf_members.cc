@@ -10,15 +10,6 @@ namespace {
 constexpr int kMaxDepth = 16;
 constexpr u32 kMostStructBytes = 1 << 20;
 
-u32 strip(const btf* types, u32 id) {
-  for (int i = 0; i < kMaxDepth; ++i) {
-    const btf_type* type = btf__type_by_id(types, id);
-    if (type == nullptr || (!btf_is_mod(type) && !btf_is_typedef(type))) return id;
-    id = type->type;
-  }
-  return 0;
-}
-
 std::string_view name_of(const btf* types, u32 offset) {
   const char* name = btf__name_by_offset(types, offset);
   return name == nullptr ? std::string_view() : std::string_view(name);
@@ -28,7 +19,7 @@ std::string_view name_of(const btf* types, u32 offset) {
 
 bool Btf::append_member_at(u32 type_id, u32 offset, int depth, std::string& path) const {
   const btf* types = handle_.get();
-  u32 id = strip(types, type_id);
+  u32 id = stripped(type_id);
   const btf_type* type = btf__type_by_id(types, id);
   if (type == nullptr || depth > kMaxDepth) return false;
   if (btf_is_array(type)) {
@@ -60,7 +51,7 @@ std::string Btf::member_at(std::string_view type, u32 offset) const {
 // The type that stands at an offset of a struct; of a union's members the first pointer. 0: none, or only a part of one.
 u32 Btf::type_at(u32 type_id, u32 offset, int depth) const {
   const btf* types = handle_.get();
-  u32 id = strip(types, type_id);
+  u32 id = stripped(type_id);
   const btf_type* type = btf__type_by_id(types, id);
   if (type == nullptr || depth > kMaxDepth) return 0;
   if (btf_is_ptr(type)) return offset == 0 ? id : 0;
@@ -88,7 +79,7 @@ std::vector<Btf::Holder> Btf::holders(const HolderQuery& query) const {
     if (type->size < query.smallest_bytes || type->size > query.largest_bytes) continue;
     u32 pointer = type_at(id, query.offset_bytes, 0);
     if (pointer == 0) continue;
-    const btf_type* pointee = btf__type_by_id(types, strip(types, btf__type_by_id(types, pointer)->type));
+    const btf_type* pointee = btf__type_by_id(types, stripped(btf__type_by_id(types, pointer)->type));
     bool is_struct = pointee != nullptr && (btf_is_composite(pointee) || btf_is_fwd(pointee));
     if (!is_struct || name_of(types, pointee->name_off) != query.pointee) continue;
     std::string member;

@@ -4,7 +4,7 @@
 #   scan_rounds.sh idle|load ROUNDS SCANS
 # With 0 rounds there is no module; SCANS of the kernel as it is come before it.
 # Leaves in /tmp/results: clean-N.json, round-N.json, report.kmemleak, report.txt, each with .status and .errors; truth;
-# load (what load.sh has done).
+# load (what load.sh has done); for a round that missed leaks round-N.who: who refers to them.
 
 mode=$1
 rounds=$2
@@ -16,6 +16,14 @@ scan() { # into file $1, with options $2…
     shift
     orphan-static scan "$@" >"$name" 2>"$name.errors"
     echo $? >"$name.status"
+}
+
+# Of the leaks planted so far those that are not in the report $1, as addresses without leading zeros.
+missed() {
+    awk -F '[\t"]' '
+        function plain(address) { sub(/^0x0*/, "", address); return address }
+        FNR == NR { if ($2 == "address") reported[plain($4)] = 1; next }
+        $1 == "leak" && !(plain($3) in reported) { print plain($3) }' "$1" /sys/kernel/debug/leaky/truth
 }
 
 interval=5
@@ -37,6 +45,9 @@ while [ "$round" -le "$rounds" ]; do
     # In a process of its own, as insmod is: what leaked stands in no stack that lives on.
     [ "$round" -eq 1 ] || sh -c 'echo 1 >/sys/kernel/debug/leaky/plant'
     scan "round-$round.json" --format json --max-objects 100000 --interval $interval
+    missing=$(missed "round-$round.json")
+    # shellcheck disable=SC2086  # one word each
+    [ -z "$missing" ] || orphan-static who $missing >"round-$round.who"
     round=$((round + 1))
 done
 if [ "$mode" = idle ] && [ "$rounds" -gt 0 ]; then

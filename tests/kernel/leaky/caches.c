@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /* kmem_caches of our own. SLUB may merge those without constructor with others; the table has the names asked for. */
 #include <linux/list.h>
+#include <linux/preempt.h>
 #include <linux/slab.h>
+#include <linux/version.h>
 
 #include "leaky.h"
 
@@ -76,3 +78,39 @@ noinline void *truth_hard_alloc(struct label label)
 	truth_add(label, "leaky_hard", object, HARD_SIZE);
 	return object;
 }
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+/*
+ * A cache with sheaves of 32. Of 16 objects 12 are freed into this CPU's sheaf, and the last 4 of these are handed out again:
+ * these are leaked, and slots beyond the sheaf's size still point to them. What stays in the sheaf is free, and must not be
+ * reported either.
+ */
+noinline void plant_sheaf(void)
+{
+	struct kmem_cache_args args = { .sheaf_capacity = 32 };
+	struct kmem_cache *cache = kmem_cache_create("leaky_sheaf", 56, &args, SLAB_NO_MERGE);
+	struct label leaked = { LEAK, "sheaf", "sheaf" }, freed = { LIVE, "free-in-sheaf", "free-in-sheaf" };
+	void *objects[16];
+	int i;
+
+	if (!cache)
+		return;
+	preempt_disable();
+	for (i = 0; i < ARRAY_SIZE(objects); i++)
+		objects[i] = kmem_cache_alloc(cache, GFP_NOWAIT);
+	for (i = 0; i < 12; i++) {
+		if (objects[i])
+			kmem_cache_free(cache, objects[i]);
+	}
+	for (i = 11; i >= 8; i--)
+		objects[i] = kmem_cache_alloc(cache, GFP_NOWAIT);
+	preempt_enable();
+	for (i = 0; i < ARRAY_SIZE(objects); i++)
+		truth_add(i < 8 ? freed : leaked, "leaky_sheaf", objects[i], 56);
+	memzero_explicit(objects, sizeof(objects));
+}
+#else
+void plant_sheaf(void)
+{
+}
+#endif

@@ -46,6 +46,8 @@ void truth_cache_alloc_bulk(struct label label, unsigned int count);
 /* Never merged with another cache, so an object's neighbours are HARD ones too. */
 void* truth_hard_alloc(struct label label);
 enum { HARD_SIZE = 96 };
+/* Leaks and free objects that a sheaf knows, where there are sheaves (since 6.18). */
+void plant_sheaf(void);
 
 /* leaks.c */
 void plant_leaks(void);

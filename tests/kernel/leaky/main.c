@@ -66,6 +66,7 @@ static int __init leaky_init(void)
 	if (leaks) {
 		truth_next_round();
 		plant_leaks();
+		plant_sheaf();
 	}
 	wipe_stack(12);
 	return 0;
