@@ -77,7 +77,7 @@ FakeKernel::FakeKernel(const FakeVersion& version)
 
 Kernel FakeKernel::kernel() const {
   Range image{kText, kImagePages * kPageBytes};
-  return {*memory_, const_cast<CachingMemory&>(*cache_memory_), layouts_, globals, self, image, kImagePhysical, stack_text};
+  return {*memory_, const_cast<CachingMemory&>(*cache_memory_), layouts_, globals, self, image, kImagePhysical, stack_text, code_with_constants};
 }
 
 Result<FakeScan> FakeKernel::try_scan(const LookHooks& hooks) {

@@ -133,6 +133,7 @@ class FakeKernel {
   Globals globals;
   Self self;
   StackText stack_text{.kernel = {kText, 4 * kPageBytes}, .kthread = std::nullopt};
+  std::vector<Range> code_with_constants;
 
   // --- scanning ---
   Result<FakeScan> try_scan(const LookHooks& hooks = {});

@@ -50,6 +50,8 @@ std::vector<Entry> table(Globals& g) {
       want("idle_threads", "task_struct", g.tasks.idle_threads),
       want("kthread", "", g.kthread),
       want("kthreadd_task", "task_struct", g.kthreadd_task),
+      want("futex_hash", "", g.futex_hash),
+      want("__futex_hash", "", g.inner_futex_hash),
       want("watchdog_task", "task_struct", g.watchdog_task),
       need("modules", "module", g.modules),
       want("napi_alloc_cache", "napi_alloc_cache", g.napi_alloc_cache),

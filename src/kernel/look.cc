@@ -7,6 +7,7 @@
 #include <map>
 #include <unordered_set>
 
+#include "kernel/code_constants.h"
 #include "kernel/cpu_free_pages.h"
 #include "kernel/rcu_pages.h"
 #include "kernel/sheaves.h"
@@ -50,6 +51,7 @@ class Builder {
     add_percpu();
     cut_rcu_records();
     add_page_roots();
+    add_code_constants();
     add_static_percpu_roots();
     add_module_roots();
     add_stack_roots();
@@ -297,6 +299,18 @@ class Builder {
       look_->pages.plain.clear_range(frame, 1);
       Addr page{align_down(dead.start.value, kPageBytes)};
       if (dead.start != page) snapshot_.roots.push_back({{page, dead.start - page}, RootKind::KernelPages});
+    }
+  }
+
+  void add_code_constants() {
+    for (Range code : kernel_.code_with_constants) {
+      std::vector<std::byte> bytes(code.size_bytes);
+      Addr at = space_.linear(physical_of_image(code.start));
+      if (!memory_.read(at, bytes)) continue;
+      for (const CodeConstant& constant : code_constants(bytes)) {
+        snapshot_.root_words.push_back(constant.value);
+        if (kernel_.notes_places) snapshot_.root_word_places.push_back(at + constant.offset);
+      }
     }
   }
 

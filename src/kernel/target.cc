@@ -13,6 +13,8 @@ namespace {
 // x86-64 maps the kernel image and the modules in the last 2 GiB; __START_KERNEL_map has been there since v2.6.
 constexpr Addr kImageMap{0xffff'ffff'8000'0000};
 
+constexpr u64 kMostCode = 1 << 16;  // of a function
+
 }  // namespace
 
 Target::Target(std::unique_ptr<Source> source, const TargetPaths& paths)
@@ -119,8 +121,13 @@ Kernel Target::kernel() {
   if (globals_.kthread) {
     if (auto symbol = symbols_->lookup(*globals_.kthread)) text.kthread = Range{*globals_.kthread, symbol->size};
   }
+  std::vector<Range> code;
+  for (std::optional<Addr> function : {globals_.futex_hash, globals_.inner_futex_hash}) {
+    auto symbol = function ? symbols_->lookup(*function) : std::nullopt;
+    if (symbol) code.push_back({*function, std::min(symbol->size, kMostCode)});
+  }
   return {*memory_,        cache_, layouts_, globals_, self_, {globals_.text, globals_.rodata_end - globals_.text},
-          image_physical_, text};
+          image_physical_, text,   code};
 }
 
 }  // namespace orphan::kernel
