@@ -61,6 +61,7 @@ std::vector<Entry> table(Globals& g) {
       want("fpu_fpregs_owner_ctx", "fpu", g.fpregs_owner),
       want("ext4_lazyinit_task", "task_struct", g.ext4_lazyinit_task),
       want("_end", "", g.image_end),
+      want("pgd_list", "list_head", g.top_tables),
       want("node_data", "pglist_data", g.nodes),
       want("nr_node_ids", "", g.node_count),
       want("contig_page_data", "pglist_data", g.only_node),

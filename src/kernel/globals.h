@@ -30,6 +30,7 @@ struct Globals {
   std::optional<Addr> fpregs_owner;        // per-CPU
   std::optional<Addr> ext4_lazyinit_task;  // where ext4 is part of the image
   std::optional<Addr> image_end;
+  std::optional<Addr> top_tables;  // a list of all address spaces' top page tables
   // Where the zones hang: a table of nodes and its size, or the one node there is.
   std::optional<Addr> nodes, node_count, only_node;
 

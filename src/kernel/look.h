@@ -27,6 +27,7 @@ struct Kernel {
   u64 image_physical = 0;  // of image.start
   StackText stack_text;
   bool notes_places = false;  // of root words: where each stands
+  PlainPages plain_pages = PlainPages::Roots;
 };
 
 // Memory whose references were not or not reliably seen.
