@@ -114,14 +114,15 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       ->check(whole_number(0, 1'000'000'000))
       ->type_name("N")
       ->capture_default_str();
-  sub->add_option_function<std::string>(
-         "--memory-limit", [&scan](const std::string& text) { scan.memory_limit_bytes = *parse_size(text); },
-         "use at most so much memory, even if it takes longer: bytes, or KiB, MiB, GiB with K, M, G behind the number")
-      ->check([](const std::string& text) {
-        return parse_size(text) ? std::string()
-                                : fmt::format("'{}' is not a size, like 300M: a whole number, then K, M, G or nothing", text);
-      })
-      ->type_name("SIZE");
+  CLI::Option* limit =
+      sub->add_option_function<std::string>(
+             "--memory-limit", [&scan](const std::string& text) { scan.memory_limit_bytes = *parse_size(text); },
+             "use at most so much memory, even if it takes longer: bytes, or KiB, MiB, GiB with K, M, G behind the number")
+          ->check([](const std::string& text) {
+            return parse_size(text) ? std::string()
+                                    : fmt::format("'{}' is not a size, like 300M: a whole number, then K, M, G or nothing", text);
+          })
+          ->type_name("SIZE");
   sub->add_option("--threads", scan.threads, "2: another thread reads ahead, where there is more than one CPU; 1: none does")
       ->check(whole_number(1, kernel::LiveSource::kMostThreads))
       ->type_name("N")
@@ -130,10 +131,15 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       ->type_name("FILE")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  sub->add_flag(
+         "--pages", scan.pages,
+         "take pages of the page allocator for blocks, too: those that nothing refers to are listed apart, as possible leaks")
+      ->excludes(limit);
   sub->add_flag("--weak", scan.weak, "show the blocks that only weak references hold; JSON always has them");
   sub->add_flag("--list-rules", scan.list_rules, "print what is known of stock kernels, with reasons; nothing is scanned");
   sub->footer(
       "Exit status: 0 no leaks, 1 leaks, 2 wrong usage, 3 could not look, 4 looked only in part and found nothing.\n"
+      "With --pages, pages that may be leaked count as leaks for it.\n"
       "Needs root and /proc/kcore. Nothing is written to the kernel. For a recording, neither is needed, and nothing is\n"
       "waited for.");
 }

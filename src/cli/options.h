@@ -25,6 +25,7 @@ struct ScanCommand {
   u64 max_objects = 10'000;
   u64 memory_limit_bytes = 0;             // 0: none
   std::vector<std::string> suppressions;  // files
+  bool pages = false;
   unsigned threads = 2;
   bool weak = false;
   bool list_rules = false;

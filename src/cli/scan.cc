@@ -28,7 +28,7 @@ std::string print(const Report& report, const ScanCommand& command) {
 }
 
 int status_of(const Report& report) {
-  if (!report.leaks.empty()) return kLeaks;
+  if (!report.leaks.empty() || (report.pages && !report.pages->groups.empty())) return kLeaks;
   bool is_partial = std::ranges::any_of(report.coverage, &Coverage::incomplete);
   return is_partial ? kPartial : kClean;
 }
@@ -83,6 +83,7 @@ struct Run {
                                 .min_age_s = command.min_age_s,
                                 .max_objects = command.max_objects,
                                 .memory_limit_bytes = command.memory_limit_bytes,
+                                .pages = command.pages,
                                 .suppressions = std::move(suppressions),
                                 .version = ORPHAN_VERSION};
     kernel::ScanHooks hooks{.keep_going = go_on, .wait = {}, .progress = [this](const std::string& what) { session.step(what); }};

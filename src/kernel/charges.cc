@@ -68,7 +68,8 @@ Charges::Charges(const Kernel& kernel, const Btf& btf) : kernel_(kernel), layout
 
 std::string Charges::cgroup_of(const Owner& owner, Addr block) {
   if (!layouts_.cgroup) return {};
-  if (owner.kind == BlockKind::LargeKmalloc || owner.kind == BlockKind::Vmalloc) return path_of_page(block);
+  bool are_pages = owner.kind == BlockKind::LargeKmalloc || owner.kind == BlockKind::Pages;
+  if (are_pages || owner.kind == BlockKind::Vmalloc) return path_of_page(block);
   auto place = place_of(owner, block);
   if (!place || !place->layout->charge) return {};
   auto charge = read_value<u64>(kernel_.memory, place->entry + *place->layout->charge);

@@ -17,6 +17,8 @@ struct Doubt {
 
 // The first that holds is the one that is named: it weighs most.
 constexpr Doubt kDoubts[] = {
+    {&ConfidenceFacts::are_pages, true, Confidence::Possible,
+     "a device, or a number in place of a pointer, may be what keeps them"},
     {&ConfidenceFacts::may_be_pages, true, Confidence::Possible, "may be pages of a driver that only a device knows"},
     {&ConfidenceFacts::is_searched_weakly, false, Confidence::Likely, "weak references were not looked for"},
     {&ConfidenceFacts::is_settled, false, Confidence::Likely, "the last two passes disagree"},

@@ -12,6 +12,7 @@ struct ConfidenceFacts {
   u32 passes = 2;                  // of the scan
   double seconds = 0;              // from the end of the first to the end of the last
   bool is_from_first = true;       // all of the group were so from the first pass on
+  bool are_pages = false;          // of the page allocator, which says nothing about who has them
   bool may_be_pages = false;       // large kmallocs that do not differ from pages which a driver allocated
   bool is_settled = true;          // the last two passes agreed
   bool is_all_seen = true;         // nothing stands under NOT SEEN

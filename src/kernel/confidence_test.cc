@@ -48,6 +48,13 @@ TEST(Confidence, WhatMayBeADriversPagesIsPossibleWhateverElseHolds) {
   EXPECT_NE(judge(facts).reason.find("only a device knows"), std::string::npos);
 }
 
+TEST(Confidence, PagesArePossibleWhateverElseHolds) {
+  ConfidenceFacts facts = sure();
+  facts.are_pages = true;
+  EXPECT_EQ(judge(facts).level, Confidence::Possible);
+  EXPECT_NE(judge(facts).reason.find("in place of a pointer"), std::string::npos);
+}
+
 TEST(Confidence, ABlockIsNoSurerThanTheOneItHangsBelow) {
   EXPECT_EQ(below(judge(sure()), Confidence::Certain).level, Confidence::Certain);
   Judgement judgement = below(judge(sure()), Confidence::Possible);

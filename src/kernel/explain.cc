@@ -51,7 +51,8 @@ void Explainer::finish(Leak& group) const {
 const Origin& Explainer::origin_of(const Owner& owner, Addr block) {
   if (last_block_ == block) return last_origin_;
   last_block_ = block;
-  last_origin_ = owner.kind == BlockKind::Slab ? origins_.of(block) : Origin{};
+  bool are_pages = owner.kind == BlockKind::LargeKmalloc || owner.kind == BlockKind::Pages;
+  last_origin_ = owner.kind == BlockKind::Slab ? origins_.of(block) : are_pages ? origins_.of_pages(block) : Origin{};
   return last_origin_;
 }
 

@@ -448,6 +448,7 @@ FakeTypes FakeTypes::of(const FakeVersion& version) {
   FakeTypes types(kCommonTypes);
   types.add(version.is_typed ? kNewTypes : kOldTypes);
   types.add(kOriginTypes);
+  types.add(kPageOwnerTypes);
   types.add(kChargeTypes);
   if (version.is_typed) {
     types.add(kNewChargeTypes);

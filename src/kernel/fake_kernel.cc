@@ -77,7 +77,16 @@ FakeKernel::FakeKernel(const FakeVersion& version)
 
 Kernel FakeKernel::kernel() const {
   Range image{kText, kImagePages * kPageBytes};
-  return {*memory_, const_cast<CachingMemory&>(*cache_memory_), layouts_, globals, self, image, kImagePhysical, stack_text, code_with_constants};
+  return {.memory = *memory_,
+          .cache = const_cast<CachingMemory&>(*cache_memory_),
+          .layouts = layouts_,
+          .globals = globals,
+          .self = self,
+          .image = image,
+          .image_physical = kImagePhysical,
+          .stack_text = stack_text,
+          .code_with_constants = code_with_constants,
+          .plain_pages = plain_pages};
 }
 
 Result<FakeScan> FakeKernel::try_scan(const LookHooks& hooks) {

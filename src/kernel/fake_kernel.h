@@ -132,6 +132,7 @@ class FakeKernel {
   FakeRam& ram() { return ram_; }
   Globals globals;
   Self self;
+  PlainPages plain_pages = PlainPages::Roots;
   StackText stack_text{.kernel = {kText, 4 * kPageBytes}, .kthread = std::nullopt};
   std::vector<Range> code_with_constants;
 

@@ -33,6 +33,33 @@ enum kfence_object_state
   KFENCE_OBJECT_ALLOCATED 1
 )";
 
+// With page_owner. The enumerators are bits.
+inline constexpr std::string_view kPageOwnerTypes = R"(
+struct static_key 16
+  u32 enabled 0
+struct mem_section 32
+  u64 section_mem_map 0
+  ptr usage 8
+  ptr page_ext 16
+struct page_ext 8
+  u64 flags 0
+struct page_ext_operations 40
+  u64 offset 0
+  u64 size 8
+struct page_owner 80
+  u32 gfp_mask 4
+  u32 handle 8
+  u32 free_handle 12
+  u64 ts_nsec 16
+  u64 free_ts_nsec 24
+  u8[16] comm 32
+  u32 pid 48
+  u32 tgid 52
+enum page_ext_flags
+  PAGE_EXT_OWNER 0
+  PAGE_EXT_OWNER_ALLOCATED 1
+)";
+
 // Up to 6.2.
 inline constexpr std::string_view kOldHandleTypes = R"(
 struct handle_parts 4

@@ -12,6 +12,13 @@
 
 namespace orphan::kernel {
 
+struct PageOwnerSymbols {
+  std::optional<Addr> enabled;       // a static key
+  std::optional<Addr> operations;    // where in a record it keeps what it notes
+  std::optional<Addr> record_bytes;  // of a page
+  std::optional<Addr> sections;      // the table of memory sections
+};
+
 struct Globals {
   // The address space.
   Addr page_offset_base, vmalloc_base, vmemmap_base, init_top_pgt;
@@ -32,11 +39,13 @@ struct Globals {
   std::optional<Addr> fpregs_owner;        // per-CPU
   std::optional<Addr> ext4_lazyinit_task;  // where ext4 is part of the image
   std::optional<Addr> image_end;
+  std::optional<Addr> top_tables;  // a list of all address spaces' top page tables
   // Where the zones hang: a table of nodes and its size, or the one node there is.
   std::optional<Addr> nodes, node_count, only_node;
 
   KfenceSymbols kfence;
-  std::optional<Addr> stack_pools;              // of the stack depot
+  std::optional<Addr> stack_pools;  // of the stack depot
+  PageOwnerSymbols page_owner;
   std::optional<Addr> jiffies, jiffies_source;  // the kernel's clock, and what says how long its ticks are
 
   // Unsupported, naming the symbol, when one that cannot be done without is missing or its type is not in the BTF.

@@ -113,7 +113,11 @@ TEST_P(HostileTest, RandomDamageToWhatTheKernelKnowsOfItselfIsSurvived) {
   std::vector<Range> targets{{FakeKernel::kText + 12 * kPageBytes, 4 * kPageBytes},  // globals
                              {kernel_.page(1), 200 * kPageBytes},                    // boot memory: descriptors, page tables
                              {kernel_.page(512), 96 * kPageBytes}};                  // the first slabs and areas
-  for (int round = 0; round < 60; ++round) {
+  kernel_.globals.top_tables = kernel_.add_global(16);
+  kernel_.link(*kernel_.globals.top_tables,
+               std::array{kernel_.descriptor(kernel_.add_plain_pages()) + kernel_.layouts().page.lru});
+  for (int round = 0; round < 120; ++round) {
+    kernel_.plain_pages = round % 2 == 0 ? PlainPages::Roots : PlainPages::Blocks;
     std::vector<std::pair<Addr, u64>> undo;
     for (u64 i = 0; i < 1 + random() % 8; ++i) {
       Range target = targets[random() % targets.size()];

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernel/modules.h"
+#include "kernel/page_looks.h"
 
 namespace orphan::kernel {
 namespace {
@@ -13,6 +14,7 @@ constexpr u64 kContentsKept = 64;     // bytes of a leaked object that the repor
 constexpr u64 kEvidenceBytes = 4096;  // of an object that are searched
 constexpr u64 kEvidenceObjects = 64;  // of a group that are searched
 constexpr std::size_t kEvidenceLines = 12;
+constexpr u64 kPagesLookedAt = 4096;     // to tell groups of pages apart; what is behind them is one group
 constexpr u64 kObjectsOfEachGroup = 16;  // are kept at least, however many groups there are
 
 // Modules' symbols are known from then on.
@@ -48,6 +50,7 @@ void LeakGroups::collect() {
       add(candidate, in_.weak.contains(candidate.slot) ? weak_groups : groups_);
     });
   }
+  collect_pages();
   put_suppressed();
   sorted_ = sorted(groups_);
   report_.outcome.leaked = put_groups(sorted_, report_.leaks);
@@ -91,6 +94,14 @@ void LeakGroups::judge_all(const ConfidenceFacts& facts) {
     own.is_from_first = group->is_from_first;
     own.may_be_pages = group->may_be_pages;
     group->judgement = judge(own);
+  }
+  for (std::size_t i = 0; i < sorted_pages_.size(); ++i) {
+    ConfidenceFacts own = facts;
+    own.are_pages = true;
+    own.is_from_first = sorted_pages_[i]->is_from_first;
+    Judgement judgement = judge(own);
+    report_.pages->groups[i].confidence = judgement.level;
+    report_.pages->groups[i].confidence_reason = std::move(judgement.reason);
   }
   std::map<const Group*, Confidence> above;
   for (u32 i = 0; in_.graph != nullptr && i < group_of_.size(); ++i) {
@@ -139,7 +150,7 @@ void LeakGroups::add(const Confirmation::Candidate& candidate, Groups& groups) {
   if (!candidate.was_judged) unjudged_ += {1, candidate.size_bytes};
   const Owner& owner = in_.target.owners()[candidate.owner];
   u32 stack = explainer_.stack_of(owner, candidate.address);
-  Group& group = group_of({candidate.owner, candidate.size_bytes, stack}, groups);
+  Group& group = group_of({candidate.owner, candidate.size_bytes, stack, 0}, groups);
   bool is_kept = group.leak.objects.size() < kObjectsOfEachGroup || (!is_weak && kept_objects_ < in_.options.max_objects);
   bool may_be_suppressed = owner.kind == BlockKind::Slab && suppressor_.may_match(candidate.size_bytes);
   Bytes contents;
@@ -162,23 +173,73 @@ void LeakGroups::add(const Confirmation::Candidate& candidate, Groups& groups) {
     group.leak.heads += 1;
     group.leak.retained += {in_.graph->retained_count[number], in_.graph->retained_bytes[number]};
   }
-  if (group.looked_into < kEvidenceObjects) {
-    ++group.looked_into;
-    group.evidence->add(contents);
-    explainer_.point(candidate.address, contents, *group.evidence);
-  }
+  look_into(candidate, contents, group);
   if (!is_kept) return;
   if (is_weak)
     name_weak(candidate, group.leak);
   else
     ++kept_objects_;
-  contents = contents.first(std::min<u64>(contents.size(), kContentsKept));
-  group.leak.objects.push_back({.address = candidate.address,
-                                .size_bytes = candidate.size_bytes,
-                                .checksum = checksum_of(candidate),
-                                .contents = {contents.begin(), contents.end()},
-                                .head = has_head ? in_.leaked[in_.graph->head[number]] : candidate.address});
+  group.leak.objects.push_back(object_of(candidate, contents));
+  if (has_head) group.leak.objects.back().head = in_.leaked[in_.graph->head[number]];
   explainer_.explain(owner, group.leak, group.leak.objects.back());
+}
+
+void LeakGroups::look_into(const Confirmation::Candidate& candidate, Bytes contents, Group& group) {
+  if (group.looked_into == kEvidenceObjects) return;
+  ++group.looked_into;
+  group.evidence->add(contents);
+  explainer_.point(candidate.address, contents, *group.evidence);
+}
+
+LeakedObject LeakGroups::object_of(const Confirmation::Candidate& candidate, Bytes contents) {
+  contents = contents.first(std::min<u64>(contents.size(), kContentsKept));
+  return {.address = candidate.address,
+          .size_bytes = candidate.size_bytes,
+          .checksum = checksum_of(candidate),
+          .contents = {contents.begin(), contents.end()},
+          .head = candidate.address};
+}
+
+// --- pages ---
+
+void LeakGroups::collect_pages() {
+  if (in_.pages == nullptr) return;
+  PageReport& report = report_.pages.emplace();
+  report.referenced = in_.pages->referenced();
+  report.unconfirmed = in_.pages->unreferenced();
+  in_.pages->confirmation().for_each([&](const Confirmation::Candidate& candidate) {
+    if (in_.pages->is_weak(candidate.slot))
+      report.weak += {1, candidate.size_bytes};
+    else
+      add_page(candidate);
+  });
+  sorted_pages_ = sorted(page_groups_);
+  report.leaked = put_groups(sorted_pages_, report.groups);
+  report.suppressed = user_suppressions_.pages();
+  for (Tally tally : {report.leaked, report.weak, report.suppressed}) report.unconfirmed -= tally;
+}
+
+void LeakGroups::add_page(const Confirmation::Candidate& candidate) {
+  const Owner& owner = in_.target.owners()[candidate.owner];
+  u32 stack = explainer_.stack_of(owner, candidate.address);
+  Bytes contents = contents_of(candidate);
+  Group& group = group_of({candidate.owner, candidate.size_bytes, stack, looks_of(contents)}, page_groups_);
+  if (!group.evidence) start(group, owner, candidate, stack);
+  if (user_suppressions_.take(group.leak, candidate.size_bytes, contents)) return;
+  group.leak.total += {1, candidate.size_bytes};
+  group.is_from_first = group.is_from_first && candidate.is_from_first;
+  look_into(candidate, contents, group);
+  if (group.leak.objects.size() >= kObjectsOfEachGroup && kept_pages_ >= in_.options.max_objects) return;
+  ++kept_pages_;
+  group.leak.objects.push_back(object_of(candidate, contents));
+  explainer_.explain(owner, group.leak, group.leak.objects.back());
+}
+
+u32 LeakGroups::looks_of(Bytes page) {
+  if (looked_at_pages_++ >= kPagesLookedAt) return 0;
+  std::string looks = first_symbol(page, in_.target.symbols());
+  if (looks.empty()) looks = looks_like(page);
+  return looks_.emplace(looks, static_cast<u32>(looks_.size() + 1)).first->second;
 }
 
 void LeakGroups::name_weak(const Confirmation::Candidate& candidate, Leak& leak) const {

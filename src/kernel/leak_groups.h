@@ -11,6 +11,7 @@
 #include "kernel/coverage.h"
 #include "kernel/evidence.h"
 #include "kernel/explain.h"
+#include "kernel/page_scan.h"
 #include "kernel/scan.h"
 #include "kernel/suppressions.h"
 #include "kernel/user_suppressions.h"
@@ -31,6 +32,7 @@ class LeakGroups {
     const WeakBlocks& weak;        //
     const BlockNames* names;       // of that look; where there are weak ones
     const LeakGraph* graph;        // null: not known
+    PageScan* pages;               // null: the kernel's own pages were roots
     std::span<const Addr> leaked;  // the graph's blocks: all that are not weak, in the order of the confirmation
   };
   LeakGroups(const Input& input, Report& report);
@@ -50,8 +52,8 @@ class LeakGroups {
     bool is_from_first = true, may_be_pages = false;
     Judgement judgement;
   };
-  // By owner, size, and stack.
-  using GroupKey = std::tuple<u32, u64, u32>;
+  // By owner, size, stack, and of pages what they look like.
+  using GroupKey = std::tuple<u32, u64, u32, u32>;
   using Groups = std::map<GroupKey, Group>;
 
   // Those with the most first.
@@ -68,6 +70,11 @@ class LeakGroups {
   // Neighbours mostly belong together: of millions, few ask the map.
   Group& group_of(const GroupKey& key, Groups& groups);
   void add(const Confirmation::Candidate& candidate, Groups& groups);
+  void collect_pages();
+  void add_page(const Confirmation::Candidate& candidate);
+  u32 looks_of(Bytes page);
+  void look_into(const Confirmation::Candidate& candidate, Bytes contents, Group& group);
+  LeakedObject object_of(const Confirmation::Candidate& candidate, Bytes contents);
   void name_weak(const Confirmation::Candidate& candidate, Leak& leak) const;
   void start(Group& group, const Owner& owner, const Confirmation::Candidate& candidate, u32 stack);
   void put_suppressed();
@@ -93,6 +100,10 @@ class LeakGroups {
   std::vector<const Group*> group_of_;  // of each of `leaked`; null: suppressed
   u32 next_leaked_ = 0;                 // number in `leaked`
   u64 kept_objects_ = 0;
+  Groups page_groups_;
+  std::vector<Group*> sorted_pages_;
+  std::map<std::string, u32> looks_;  // numbers, from 1 on
+  u64 looked_at_pages_ = 0, kept_pages_ = 0;
   Tally unjudged_;
   std::multimap<std::string, std::string> sysfs_names_;  // unique id -> names
   std::map<std::string, std::string> sysfs_targets_;     // name -> unique id

@@ -9,6 +9,7 @@
 
 #include "kernel/code_constants.h"
 #include "kernel/cpu_free_pages.h"
+#include "kernel/page_blocks.h"
 #include "kernel/rcu_pages.h"
 #include "kernel/sheaves.h"
 
@@ -34,7 +35,8 @@ class Builder {
     memory_.forget_tables();
     step("reading the memory map");
     auto noted = kernel_.notes_places ? WordPlaces::Noted : WordPlaces::Unknown;
-    look_->pages = TRY(read_page_map(memory_, kernel_.layouts.page, kernel_.layouts.slab, hooks_.keep_going, noted));
+    look_->pages =
+        TRY(read_page_map(memory_, kernel_.layouts.page, kernel_.layouts.slab, hooks_.keep_going, noted, kernel_.plain_pages));
     step("reading the slabs");
     look_->percpu = TRY(read_percpu(memory_, kernel_.layouts.percpu, kernel_.globals.percpu));
     add_tails_of_blocks();
@@ -68,17 +70,45 @@ class Builder {
     if (hooks_.progress) hooks_.progress(what);
   }
 
+  bool pages_are_blocks() const { return kernel_.plain_pages == PlainPages::Blocks; }
+
   void add_tails_of_blocks() {
+    PageMap& pages = look_->pages;
     const Globals& g = kernel_.globals;
     if (kernel_.layouts.zone) {
       ZoneSymbols zones{g.nodes, g.node_count, g.only_node};
       for (CompoundPage free :
            cpu_free_pages(memory_, kernel_.layouts.page, *kernel_.layouts.zone, zones, look_->percpu.offsets)) {
-        look_->pages.unused.clear_range(free.frame, u64{1} << free.order);
+        pages.unused.clear_range(free.frame, u64{1} << free.order);
       }
     }
-    add_tails(look_->pages);
-    look_->pages.unused = FrameBits();
+    if (pages_are_blocks()) {
+      tails_.first_frame = pages.plain.first_frame;
+      tails_.bits.resize(pages.plain.bits.size());
+    }
+    add_tails(pages, pages_are_blocks() ? &tails_ : nullptr);
+    pages.unused = FrameBits();
+    drop_false_tails();
+  }
+
+  // What was just being freed or handed out looks like a later page of the block in front, too. As a root that does not matter;
+  // but the page in front would be another block in each pass. Later pages have no references, and are on no list, now as before.
+  void drop_false_tails() {
+    const PageLayout& layout = kernel_.layouts.page;
+    std::vector<std::byte> descriptor(layout.size_bytes);
+    tails_.bits.for_each(0, tails_.bits.size(), [&](u64 bit) {
+      Addr at = space_.page_descriptors + (tails_.first_frame + bit) * layout.size_bytes;
+      if (!memory_.read(at, descriptor)) return;
+      Addr next{load_unchecked<u64>(descriptor.data() + layout.lru)};
+      bool is_listed = next != at + layout.lru && (space_.linear_span().contains(next) || page_descriptors().contains(next));
+      if (is_listed || load_unchecked<u32>(descriptor.data() + layout.refcount) != 0) tails_.bits.clear(bit);
+    });
+  }
+
+  Range page_descriptors() const {
+    Range linear = space_.linear_span();
+    u64 bytes = kernel_.layouts.page.size_bytes;
+    return {space_.page_descriptors + frame_of(linear.start) * bytes, linear.size_bytes / kPageBytes * bytes};
   }
 
   // KFENCE's pages look like slabs and are none; there is nothing in its pool but its objects.
@@ -315,6 +345,7 @@ class Builder {
   }
 
   void add_page_roots() {
+    if (pages_are_blocks()) add_page_blocks();
     add_runs(look_->pages.plain, RootKind::KernelPages);
     add_runs(look_->pages.reserved, RootKind::Image);
     for (const Root& root : look_->slub.foreign) snapshot_.roots.push_back(root);
@@ -323,6 +354,17 @@ class Builder {
     auto& places = look_->pages.word_places;
     snapshot_.root_word_places.insert(snapshot_.root_word_places.end(), places.begin(), places.end());
     std::vector<Addr>().swap(places);
+  }
+
+  // Of the plain pages those that are nobody's as far as one can see become blocks. What stays a root is mapped or is a page
+  // table.
+  void add_page_blocks() {
+    PageHolders holders{.memory = memory_, .layouts = kernel_.layouts, .globals = kernel_.globals, .tasks = tasks_.tasks};
+    std::vector<CompoundPage> blocks = take_page_blocks(holders, look_->pages.plain, tails_);
+    for (CompoundPage block : blocks) {
+      add_block(space_.linear(block.frame * kPageBytes), kPageBytes << block.order, owners_.pages(), span_flag::kByPage);
+    }
+    tails_ = FrameBits();
   }
 
   void add_runs(const FrameBits& frames, RootKind kind) {
@@ -393,11 +435,8 @@ class Builder {
   void make_index() {
     std::vector<SortedWindow> windows{{space_.vmalloc, false}, {space_.modules, false}, {look_->percpu.first_unit, true}};
     for (const PerCpuChunk& chunk : look_->percpu.chunks) windows.push_back({{chunk.first_cookie, chunk.size_bytes}, false});
-    PageDescriptors& pages = snapshot_.page_descriptors;
     Range linear = space_.linear_span();
-    u64 bytes = kernel_.layouts.page.size_bytes;
-    pages = {
-        {space_.page_descriptors + frame_of(linear.start) * bytes, linear.size_bytes / kPageBytes * bytes}, bytes, linear.start};
+    snapshot_.page_descriptors = {page_descriptors(), kernel_.layouts.page.size_bytes, linear.start};
     look_->index = std::make_unique<BlockIndex>(snapshot_, linear, windows, std::pmr::get_default_resource());
   }
 
@@ -520,6 +559,7 @@ class Builder {
   Vmalloc vmalloc_;
   Tasks tasks_;
   Kfence kfence_;
+  FrameBits tails_;                               // of plain pages: not the first of their blocks
   std::unordered_set<u64> dead_stack_tasks_;      // kernel threads whose stacks hold nothing
   std::unordered_set<u64> stacks_;                // lowest addresses of live tasks' stacks
   std::unordered_set<u64> stack_callers_;         // who allocates stacks

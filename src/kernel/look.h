@@ -26,8 +26,9 @@ struct Kernel {
   Range image;             // as linked: [_text, __end_rodata)
   u64 image_physical = 0;  // of image.start
   StackText stack_text;
-  std::vector<Range> code_with_constants;  // see code_constants.h
-  bool notes_places = false;  // of root words: where each stands
+  std::vector<Range> code_with_constants = {};  // see code_constants.h
+  bool notes_places = false;                    // of root words: where each stands
+  PlainPages plain_pages = PlainPages::Roots;
 };
 
 // Memory whose references were not or not reliably seen.

@@ -10,6 +10,7 @@ namespace {
 constexpr u64 kStoreUser = 0x1'0000;  // SLAB_STORE_USER where BTF does not tell: up to v6.8
 constexpr u32 kMostStructBytes = 4096;
 constexpr u32 kWord = 8;
+constexpr u32 kTaskNameBytes = 16;  // TASK_COMM_LEN
 
 // The first thing that is missing switches a feature off.
 class Finder {
@@ -107,6 +108,25 @@ std::optional<KfenceLayout> kfence_layout(const Btf& btf) {
   return k;
 }
 
+std::optional<PageOwnerLayout> page_owner_layout(const Btf& btf) {
+  Finder find(btf);
+  PageOwnerLayout p{};
+  p.section_bytes = find.size("mem_section");
+  p.section_records = find.at("mem_section", "page_ext", kWord);
+  p.flags = find.at("page_ext", "flags", kWord);
+  p.offset = find.at("page_ext_operations", "offset", kWord);
+  p.enabled = find.at("static_key", "enabled", 4);
+  p.size_bytes = find.size("page_owner");
+  p.handle = find.at("page_owner", "handle", 4);
+  p.pid = find.at("page_owner", "pid", 4);
+  p.time_ns = find.at("page_owner", "ts_nsec", kWord);
+  if (btf.member("page_owner", "comm")) p.comm = find.at("page_owner", "comm", kTaskNameBytes);
+  auto bit = btf.enumerator("page_ext_flags", "PAGE_EXT_OWNER_ALLOCATED");
+  if (!bit || *bit >= 64 || !find.is_whole()) return std::nullopt;
+  p.allocated = u64{1} << *bit;
+  return p;
+}
+
 std::optional<TickLayout> tick_layout(const Btf& btf) {
   Finder find(btf);
   TickLayout t{.mult = find.at("clocksource", "mult", 4), .shift = find.at("clocksource", "shift", 4)};
@@ -120,6 +140,7 @@ OriginLayouts OriginLayouts::resolve(const Btf& btf) {
   layouts.track = track_layout(btf);
   layouts.depot = depot_layout(btf);
   layouts.kfence = kfence_layout(btf);
+  layouts.page_owner = page_owner_layout(btf);
   layouts.tick = tick_layout(btf);
   if (auto start = btf.member("task_struct", "start_time")) layouts.task_start_ns = start->offset_bytes;
   return layouts;

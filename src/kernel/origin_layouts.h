@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layouts of what a kernel notes about who allocated a block, where it was told to: SLUB's user tracking, the stack depot,
-// KFENCE. Each is optional, and off where a part of it is missing.
+// KFENCE, page_owner. Each is optional, and off where a part of it is missing.
 #pragma once
 #include "kernel/btf.h"
 
@@ -33,6 +33,18 @@ struct KfenceLayout {
   u32 pid, cpu, time_ns, frame_count, frames;
 };
 
+// page_owner (page_owner=on): a struct page_owner for each page, in a record beside its descriptor.
+struct PageOwnerLayout {
+  u32 section_bytes, section_records;  // struct mem_section, and where it has the records' address
+  u32 flags;                           // of a record
+  u64 allocated;                       // the flag of pages in use
+  u32 offset;                          // page_ext_operations.offset: of what a user has in a record
+  u32 enabled;                         // of a static key
+  u32 handle, pid, time_ns;            // in struct page_owner
+  std::optional<u32> comm;             // since v5.18 (bf215eab3e35)
+  u32 size_bytes;
+};
+
 // What one tick of the kernel's clock is, by the clock source that counts ticks.
 struct TickLayout {
   u32 mult, shift;
@@ -42,6 +54,7 @@ struct OriginLayouts {
   std::optional<TrackLayout> track;
   std::optional<DepotLayout> depot;
   std::optional<KfenceLayout> kfence;
+  std::optional<PageOwnerLayout> page_owner;
   std::optional<TickLayout> tick;
   std::optional<u32> task_start_ns;  // task_struct.start_time: nanoseconds since boot
 

@@ -15,7 +15,8 @@ constexpr u32 kMostCacheBytes = 1 << 22;
 
 }  // namespace
 
-Origins::Origins(const Kernel& kernel, std::span<const Task> tasks) : kernel_(kernel) {
+Origins::Origins(const Kernel& kernel, std::span<const Task> tasks)
+    : kernel_(kernel), page_notes_(kernel.memory, kernel.layouts.origins.page_owner, kernel.globals.page_owner) {
   for (const Task& task : tasks) tasks_.try_emplace(task.pid, &task);
   const OriginLayouts& layouts = kernel.layouts.origins;
   kfence_ = read_kfence(kernel.memory, layouts.kfence, kernel.globals.kfence);
@@ -101,11 +102,26 @@ Origin Origins::of_tracked(Addr object) {
     origin.stack = number_of(frames_of(track));
     return origin;
   }
-  u32 handle = load_unchecked<u32>(track.data() + *layout.handle);
+  origin.stack = stack_of(load_unchecked<u32>(track.data() + *layout.handle));
+  return origin;
+}
+
+Origin Origins::of_pages(Addr block) {
+  Origin origin;
+  auto note = page_notes_.of((block - kernel_.memory.space().linear_map) / kPageBytes);
+  if (!note) return origin;
+  if (tick_ns_ != 0) set_task(origin, note->pid, first_jiffies() + note->time_ns / tick_ns_);
+  origin.pid = note->pid;
+  // As it was called then, even if it is gone.
+  if (!note->comm.empty()) origin.comm = std::move(note->comm);
+  origin.stack = stack_of(note->handle);
+  return origin;
+}
+
+u32 Origins::stack_of(u32 handle) {
   auto [known, is_new] = by_handle_.try_emplace(handle, 0);
   if (is_new && depot_) known->second = number_of(depot_->fetch(handle));
-  origin.stack = known->second;
-  return origin;
+  return known->second;
 }
 
 std::vector<Addr> Origins::frames_of(Bytes track) {

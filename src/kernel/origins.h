@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who allocated a block, when, and on which way, where the kernel was told to note that: SLUB's user tracking, and KFENCE, for
-// the objects that it has. Only asked about single objects that are leaked.
+// Who allocated a block, when, and on which way, where the kernel was told to note that: SLUB's user tracking, page_owner, and
+// KFENCE, for the objects that it has. Only asked about single objects that are leaked.
 #pragma once
 #include <map>
 #include <unordered_map>
 
 #include "kernel/look.h"
+#include "kernel/page_notes.h"
 #include "kernel/stack_depot.h"
 
 namespace orphan::kernel {
@@ -25,6 +26,8 @@ class Origins {
 
   // Of an object in a slab or of KFENCE, by its first byte.
   Origin of(Addr object);
+  // Of pages, by the first byte.
+  Origin of_pages(Addr block);
   // Return addresses, innermost first.
   const std::vector<Addr>& stack(u32 number) const { return stacks_[number]; }
 
@@ -46,6 +49,7 @@ class Origins {
   TrackedCache cache_at(Addr address);
   const KnownSlab* slab_of(Addr object);
   std::vector<Addr> frames_of(Bytes track);
+  u32 stack_of(u32 handle);
   u32 number_of(std::vector<Addr> stack);
   void set_task(Origin& origin, u32 pid, u64 jiffies);
   std::string name_of(u32 pid, u64 jiffies) const;
@@ -54,6 +58,7 @@ class Origins {
   const Kernel& kernel_;
   std::unordered_map<u32, const Task*> tasks_;
   Kfence kfence_;
+  PageNotes page_notes_;
   std::optional<StackDepot> depot_;
   u64 now_jiffies_ = 0;  // 0: not known
   u64 tick_ns_ = 0;      // 0: not known

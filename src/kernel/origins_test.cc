@@ -245,5 +245,31 @@ TEST(OriginLayouts, AFeatureWhoseMemberIsMissingIsOff_AndTheOthersStayOn) {
   }
 }
 
+TEST_P(OriginsTest, PagesHaveTheStackThatPageOwnerNoted) {
+  if (!has_depot()) return;
+  Addr key = kernel_.add_global(kernel_.types().size("static_key"));
+  Addr operations = kernel_.add_global(kernel_.types().size("page_ext_operations"));
+  Addr size = kernel_.add_global(8), table = kernel_.add_global(8);
+  u64 bytes = 8 + kernel_.types().size("page_ext") + kernel_.types().size("page_owner");
+  kernel_.globals.page_owner = {key, operations, size, table};
+  kernel_.put(key, "static_key", "enabled", 1);
+  kernel_.put(operations, "page_ext_operations", "offset", bytes - kernel_.types().size("page_owner"));
+  kernel_.put_word(size, bytes);
+  u64 frame = kernel_.add_plain_pages();
+  Addr roots = kernel_.page(kernel_.add_plain_pages()), root = kernel_.page(kernel_.add_plain_pages());
+  Addr record = kernel_.page(kernel_.add_plain_pages());
+  kernel_.point(table, roots);
+  kernel_.point(roots, root);
+  kernel_.put(root, "mem_section", "page_ext", record - frame * bytes);
+  kernel_.put(record + (bytes - kernel_.types().size("page_owner")), "page_owner", "handle", add_stack(frames_));
+  Origins without(kernel(), tasks_);
+  EXPECT_EQ(without.of_pages(kernel_.page(frame)).stack, 0U) << "the page is free";
+  kernel_.put(record, "page_ext", "flags", 2);
+  Origins with(kernel(), tasks_);
+  std::vector<u64> words;
+  for (Addr at : with.stack(with.of_pages(kernel_.page(frame)).stack)) words.push_back(at.value);
+  EXPECT_EQ(words, frames_);
+}
+
 }  // namespace
 }  // namespace orphan::kernel

@@ -30,6 +30,7 @@ class Owners : public OwnerOf {
   u32 vmalloc(Addr caller) {
     return number({BlockKind::Vmalloc, caller.value, "", 0}, {BlockKind::Vmalloc, "vmalloc", caller, false});
   }
+  u32 pages() { return number({BlockKind::Pages, 0, "", 0}, {BlockKind::Pages, "pages", Addr{}, false}); }
   u32 percpu() { return number({BlockKind::PerCpu, 0, "", 0}, {BlockKind::PerCpu, "per-cpu", Addr{}, false}); }
 
   std::size_t size() const { return owners_.size(); }

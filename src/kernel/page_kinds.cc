@@ -15,6 +15,11 @@ constexpr u64 kPoisoned = ~u64{0};                     // v4.19, f682a97a0059: P
 
 }  // namespace
 
+bool is_in_page_pool(Bytes descriptor, const PageLayout& page) {
+  if (!page.page_pool_magic) return false;
+  return (load<u64>(descriptor, *page.page_pool_magic).value_or(0) & ~u64{3}) == kPagePoolMagic;
+}
+
 PageKinds::PageKinds(const PageLayout& page, const AddressSpace& space) : page_(page) {
   Range linear = space.linear_span();
   for (FrameBits* bits : {&plain_, &compound_, &unused_, &reserved_, &tails_}) {
@@ -43,9 +48,9 @@ PageKind PageKinds::kind_of(PageClass kind, u64 pages, Bytes descriptors) const 
     case PageClass::Slab: return PageKind::Slab;
     case PageClass::Compound:
       if (type == PageType::LargeKmalloc) return PageKind::Kmalloc;
-      if (is_in_page_pool(descriptors)) return PageKind::PagePool;
+      if (is_in_page_pool(descriptors, page_)) return PageKind::PagePool;
       return is_hugetlb(type, pages, descriptors) ? PageKind::Hugetlb : PageKind::Compound;
-    case PageClass::Plain: return is_in_page_pool(descriptors) ? PageKind::PagePool : PageKind::Plain;
+    case PageClass::Plain: return is_in_page_pool(descriptors, page_) ? PageKind::PagePool : PageKind::Plain;
     case PageClass::Reserved: return PageKind::Reserved;
     case PageClass::User: return is_hugetlb(type, pages, descriptors) ? PageKind::Hugetlb : user_kind(pages, descriptors);
     case PageClass::Typed: return typed_kind(type);
@@ -87,11 +92,6 @@ bool PageKinds::is_hugetlb(PageType type, u64 pages, Bytes descriptors) const {
   u64 at = u64{page_.size_bytes} + *page_.hugetlb_mark;
   if (page_.hugetlb_bit) return (load<u64>(descriptors, at).value_or(0) >> *page_.hugetlb_bit & 1) != 0;
   return load<u8>(descriptors, at) == page_.hugetlb_destructor;
-}
-
-bool PageKinds::is_in_page_pool(Bytes descriptors) const {
-  if (!page_.page_pool_magic) return false;
-  return (load<u64>(descriptors, *page_.page_pool_magic).value_or(0) & ~u64{3}) == kPagePoolMagic;
 }
 
 FrameBits* PageKinds::bits_of(PageKind kind) {

@@ -39,6 +39,9 @@ enum class PageKind : u8 {
 };
 inline constexpr std::size_t kPageKinds = 24;
 
+// Whether the page whose descriptor this is is a receive buffer of a network driver.
+bool is_in_page_pool(Bytes descriptor, const PageLayout& page);
+
 class PageKinds : public PageVisitor {
  public:
   PageKinds(const PageLayout& page, const AddressSpace& space);
@@ -66,7 +69,6 @@ class PageKinds : public PageVisitor {
   PageKind user_kind(u64 pages, Bytes descriptors) const;
   PageKind typed_kind(PageType type) const;
   bool is_hugetlb(PageType type, u64 pages, Bytes descriptors) const;
-  bool is_in_page_pool(Bytes descriptors) const;
   FrameBits* bits_of(PageKind kind);
   const FrameBits* bits_of(PageKind kind) const { return const_cast<PageKinds*>(this)->bits_of(kind); }
 

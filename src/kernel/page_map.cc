@@ -17,11 +17,14 @@ constexpr u32 kOldTypeBase = 0xf000'0000;
 constexpr u32 kOldTypeBuddy = 0x80;
 constexpr u32 kOldTypeOffline = 0x100, kOldTypeTable = 0x200, kOldTypeGuard = 0x400;
 constexpr u32 kOldTypesOther = kOldTypeOffline | kOldTypeTable | kOldTypeGuard;
-constexpr u32 kNoType = 0xffff'ffff;
 
-// Two readers: that of a scan shall not pay for what only an account wants.
-template <bool kVisits>
+enum class ReadFor : u8 { Scan, ScanOfPages, Account };
+
+// Three readers: that of a scan shall not pay for what only the others want.
+template <ReadFor kFor>
 class MapReader {
+  static constexpr bool kVisits = kFor == ReadFor::Account;
+
  public:
   MapReader(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab, WordPlaces places, PageVisitor* visitor)
       : memory_(memory),
@@ -32,6 +35,8 @@ class MapReader {
         buffer_((kPiecePages + 1) * page.size_bytes) {
     Range linear = linear_ = memory.space().linear_span();
     first_frame_ = (linear.start - memory.space().linear_map) / kPageBytes;
+    descriptors_ = {memory.space().page_descriptors + first_frame_ * page.size_bytes,
+                    linear.size_bytes / kPageBytes * page.size_bytes};
     map_.plain.first_frame = map_.reserved.first_frame = map_.unused.first_frame = first_frame_;
     map_.plain.bits.resize(linear.size_bytes / kPageBytes);
     map_.reserved.bits.resize(linear.size_bytes / kPageBytes);
@@ -100,6 +105,7 @@ class MapReader {
     }
     bool user = (flags >> page_.bit_lru & 1) != 0 || word(descriptor, page_.mapping) != 0;
     if (user) return count(PageClass::User, compound_pages(descriptor, left));
+    if constexpr (kFor == ReadFor::ScanOfPages) add_links(descriptor, frame);
     if ((flags >> page_.bit_head & 1) != 0) return add_compound(frame, descriptor, left);
     map_.plain.set(frame);
     return count(PageClass::Plain, 1);
@@ -115,7 +121,7 @@ class MapReader {
   }
   bool is_large_kmalloc(u32 type) const { return page_.type_large_kmalloc && type >> 24 == *page_.type_large_kmalloc; }
   bool is_other_type(u32 type) const {
-    if (page_.typed()) return type >> 24 > *page_.type_buddy && type != kNoType;
+    if (page_.typed()) return type >> 24 > *page_.type_buddy && type != kNoPageType;
     return (type & kOldTypeBase) == kOldTypeBase && (~type & kOldTypesOther) != 0;
   }
 
@@ -165,10 +171,25 @@ class MapReader {
     if (page_.memcg_data) add(*page_.memcg_data);
   }
 
-  // Neighbours often belong to one file and one cgroup: what was just seen is not kept again.
+  // What hangs a page of the kernel's own on a list of pages, or on another page, less what points to the page itself.
+  void add_links(Bytes descriptor, u64 frame) {
+    auto add = [&](Offset offset) {
+      Addr to{word(descriptor, offset)};
+      if (!descriptors_.contains(to)) return;
+      if ((to - descriptors_.start) / page_.size_bytes != frame - first_frame_) keep_word(to.value, frame, offset);
+    };
+    add(page_.lru);
+    add(page_.lru + 8);
+    add(page_.private_data);
+    if (page_.index) add(*page_.index);
+  }
+
   void add_word(u64 value, u64 frame, Offset offset) {
     if constexpr (kVisits) return;
-    if (!linear_.contains(Addr{value})) return;
+    if (linear_.contains(Addr{value})) keep_word(value, frame, offset);
+  }
+  // Neighbours often belong to one file and one cgroup: what was just seen is not kept again.
+  void keep_word(u64 value, u64 frame, Offset offset) {
     u64& seen = recent_[value >> 4 & (recent_.size() - 1)];
     if (seen == value && places_ == WordPlaces::Unknown) return;
     seen = value;
@@ -184,7 +205,7 @@ class MapReader {
   PageVisitor* visitor_;
   PageClass kind_ = PageClass::Tail;  // of the page that was classified last
   std::vector<std::byte> buffer_;
-  Range linear_;
+  Range linear_, descriptors_;
   u64 first_frame_ = 0;
   std::array<u64, 256> recent_{};
   PageMap map_;
@@ -210,7 +231,7 @@ u64 tail_pages(const FrameBits& unused, u64 head) {
   return block - 1;
 }
 
-void add_tails(PageMap& map) {
+void add_tails(PageMap& map, FrameBits* tails_found) {
   u64 first = map.unused.first_frame;
   u64 last_tail = 0;
   for (u64 bit = map.unused.bits.find_from(0); bit < map.unused.bits.size(); bit = map.unused.bits.find_from(bit)) {
@@ -218,6 +239,7 @@ void add_tails(PageMap& map) {
     bool is_behind_plain = bit != 0 && map.plain.test(frame - 1) && last_tail != frame - 1;
     u64 tails = is_behind_plain ? tail_pages(map.unused, frame - 1) : 0;
     for (u64 i = 0; i < tails; ++i) map.plain.set(last_tail = frame + i);
+    for (u64 i = 0; tails_found != nullptr && i < tails; ++i) tails_found->set(frame + i);
     bit += std::max<u64>(tails, 1);
   }
 }
@@ -229,13 +251,15 @@ void FrameBits::clear_range(u64 frame, u64 count) {
 }
 
 Result<PageMap> read_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
-                              const std::function<bool()>& keep_going, WordPlaces places) {
-  return MapReader<false>(memory, page, slab, places, nullptr).run(keep_going);
+                              const std::function<bool()>& keep_going, WordPlaces places, PlainPages plain_pages) {
+  if (plain_pages == PlainPages::Blocks)
+    return MapReader<ReadFor::ScanOfPages>(memory, page, slab, places, nullptr).run(keep_going);
+  return MapReader<ReadFor::Scan>(memory, page, slab, places, nullptr).run(keep_going);
 }
 
 Result<PageMap> visit_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
                                const std::function<bool()>& keep_going, PageVisitor& visitor) {
-  return MapReader<true>(memory, page, slab, WordPlaces::Unknown, &visitor).run(keep_going);
+  return MapReader<ReadFor::Account>(memory, page, slab, WordPlaces::Unknown, &visitor).run(keep_going);
 }
 
 PageType page_type(u32 value, const PageLayout& page) {
@@ -246,7 +270,7 @@ PageType page_type(u32 value, const PageLayout& page) {
     if ((value & kOldTypeTable) == 0) return PageType::Table;
     return (value & kOldTypeGuard) == 0 ? PageType::Guard : PageType::None;
   }
-  if (value == kNoType) return PageType::None;
+  if (value == kNoPageType) return PageType::None;
   const std::pair<std::optional<u64>, PageType> types[] = {{page.type_buddy, PageType::Buddy},
                                                            {page.type_offline, PageType::Offline},
                                                            {page.type_table, PageType::Table},

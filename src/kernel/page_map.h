@@ -58,16 +58,24 @@ struct PageMap {
   std::vector<SlabPage> slabs;            // ascending by frame
   std::vector<CompoundPage> compounds;    // ascending by frame
   FrameBits plain, reserved;
-  FrameBits unused;               // refcount 0, in no free block: see add_tails()
-  std::vector<u64> words;         // pointers into the linear map that stand in descriptors of pages in use
+  FrameBits unused;  // refcount 0, in no free block: see add_tails()
+  // Pointers into the linear map, and to descriptors where pages are blocks, that stand in descriptors of pages in use.
+  std::vector<u64> words;
   std::vector<Addr> word_places;  // where each stands, when it is noted
   u64 unread_descriptors = 0;     // pages whose descriptors could not be read
 };
 
 enum class WordPlaces : u8 { Unknown, Noted };
 
+// What the kernel's own pages are in a scan.
+enum class PlainPages : u8 {
+  Roots,
+  Blocks,  // a word in one's descriptor that points to another's is a reference, too: pages hang on lists by their descriptors
+};
+
 // What the type in a page's descriptor says.
 enum class PageType : u8 { None, Buddy, Offline, Table, Guard, Hugetlb, Slab, Zsmalloc, Unaccepted, LargeKmalloc, Other };
+inline constexpr u32 kNoPageType = 0xffff'ffff;  // it has none, and nobody has mapped it
 PageType page_type(u32 value, const PageLayout& page);
 
 // For those who want to know more about each page than its class.
@@ -82,15 +90,17 @@ class PageVisitor {
 
 // Reads the memory map. `keep_going` is asked every few thousand pages; Interrupted when it says no.
 Result<PageMap> read_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
-                              const std::function<bool()>& keep_going, WordPlaces places = WordPlaces::Unknown);
+                              const std::function<bool()>& keep_going, WordPlaces places = WordPlaces::Unknown,
+                              PlainPages plain_pages = PlainPages::Roots);
 
 // The same, with each page shown to `visitor`, in ascending order. Pointers in descriptors are not gathered.
 Result<PageMap> visit_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
                                const std::function<bool()>& keep_going, PageVisitor& visitor);
 
 // Of a block that was allocated without __GFP_COMP only the first page counts references: the unused pages behind a plain one
-// that belong to its block become plain, too. Those on CPUs' lists of free pages are to be taken out of `unused` first.
-void add_tails(PageMap& map);
+// that belong to its block become plain, too, and are noted in `tails` if somebody asks. Those on CPUs' lists of free pages are
+// to be taken out of `unused` first.
+void add_tails(PageMap& map, FrameBits* tails = nullptr);
 // The pages behind `head` that belong to its block: the largest that its alignment allows and that unused pages fill.
 u64 tail_pages(const FrameBits& unused, u64 head);
 

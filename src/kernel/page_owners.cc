@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "kernel/evidence.h"
+#include "kernel/page_looks.h"
 #include "report/format.h"
 
 namespace orphan::kernel {
@@ -281,7 +282,7 @@ class Finder {
       std::string looks = was_read ? looks_like(page) : "unreadable";
       const std::string& referrer = names_[block.referrer];
       // With neither, the first symbol inside has to tell one owner from another.
-      std::string mark = referrer.empty() && was_read ? first_symbol(page) : std::string();
+      std::string mark = referrer.empty() && was_read ? first_symbol(page, input_.symbols) : std::string();
       Group& group = groups_[{block.is_compound, block.pages, referrer, mark.empty() && referrer.empty() ? looks : mark}];
       if (group.owner.looked_into == 0) {
         group.owner.id = block.is_compound ? "unaccounted.compound" : "unaccounted.plain";
@@ -293,30 +294,6 @@ class Finder {
       group.sampled_pages += block.pages;
       if (group.owner.looked_into++ < kEvidenceBlocks && was_read) group.evidence->add(page);
       if (group.owner.examples.size() < kExamples) group.owner.examples.push_back(at);
-    }
-    return {};
-  }
-
-  static std::string looks_like(Bytes page) {
-    u64 zeros = 0, pointers = 0, text = 0;
-    for (u64 at = 0; at + 8 <= page.size(); at += 8) {
-      u64 word = load_unchecked<u64>(page.data() + at);
-      zeros += word == 0 ? 1 : 0;
-      pointers += word >= kKernelHalf && word < ~u64{0xfff} ? 1 : 0;
-    }
-    for (std::byte b : page) text += b >= std::byte{0x20} && b < std::byte{0x7f} ? 1 : 0;
-    u64 words = page.size() / 8;
-    if (zeros == words) return "zeros";
-    if (pointers * 8 >= words - zeros) return "pointers";
-    return text * 10 >= (page.size() - zeros * 8) * 9 ? "text" : "data";
-  }
-
-  std::string first_symbol(Bytes page) const {
-    for (u64 at = 0; at + 8 <= page.size(); at += 8) {
-      u64 word = load_unchecked<u64>(page.data() + at);
-      if (word < kKernelHalf) continue;
-      auto symbol = input_.symbols.lookup(Addr{word});
-      if (symbol && symbol->offset == 0) return symbol->name;
     }
     return {};
   }

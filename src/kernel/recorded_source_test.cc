@@ -67,7 +67,7 @@ class RecordedSourceTest : public testing::TestWithParam<FakeVersion> {
     KernelMemory memory(cache, kernel_.memory().space());
     Kernel as_made = kernel_.kernel();
     Kernel target{memory,       cache,         as_made.layouts,        as_made.globals,
-                  as_made.self, as_made.image, as_made.image_physical, as_made.stack_text, {}};
+                  as_made.self, as_made.image, as_made.image_physical, as_made.stack_text};
     auto look = take_look(target, kernel_.owners(), {});
     if (!look) return std::nullopt;
     const Snapshot& snapshot = (*look)->snapshot;

@@ -38,6 +38,7 @@ class Scan {
     report_.max_objects = options.max_objects;
     report_.startup = target.startup();
     report_.started_unix_s = static_cast<i64>(number_in(text::kDate));
+    if (options.pages) pages_.emplace(kernel_, target.owners());
   }
 
   Result<Report> run() {
@@ -61,8 +62,11 @@ class Scan {
     report_.settled = confirmation_.is_settled();
     if (confirmation_.passes() >= 2) {
       TRY(search_weakly());
+      if (pages_ && look_ && pages_->confirmation().count() <= kMostWeak)
+        TRY(pages_->search_weakly(*look_, target_.memory(), hooks_.keep_going));
       TRY(recheck());
       TRY(find_weak());
+      if (pages_ && look_) TRY(pages_->find_weak(*look_, target_.memory(), weak_.slots));
     }
     // A recording that ends before goes on with what it has.
     (void)target_.source().begin("report");
@@ -119,17 +123,20 @@ class Scan {
     };
     look_.reset();
     marked_.reset();
-    std::unique_ptr<Look> look = TRY(target_.look({hooks_.keep_going, progress}));
+    auto plain_pages = options_.pages ? PlainPages::Blocks : PlainPages::Roots;
+    std::unique_ptr<Look> look = TRY(target_.look({hooks_.keep_going, progress}, plain_pages));
     PassRecord record;
     progress("comparing with slabinfo");
     compare(look->slub.caches, record);
     progress("following references");
     MarkResult marked = TRY(mark(look->snapshot, *look->index, target_.memory(), {.keep_going = hooks_.keep_going}));
     if (marked.stopped) return Error(ErrorCode::Interrupted, "scan");
+    if (pages_) TRY(pages_->split(*look, target_.memory(), marked));
     progress("checking what nothing refers to");
     BitVector unreferenced = count_blocks(look->snapshot, marked.reached, record);
     TRY(confirmation_.add_pass(look->snapshot, unreferenced, target_.memory()));
-    TRY(spare(*look, std::move(unreferenced), marked));
+    TRY(spare(*look, unreferenced, marked));
+    if (pages_) TRY(pages_->add_pass(*look, target_.memory(), std::move(unreferenced)));
     record_pass(*look, marked, record);
     Tally live;
     for (Tally kind : record_.by_kind) live += kind;
@@ -157,9 +164,10 @@ class Scan {
       record.no_self_test = test.error().text();
   }
 
-  // What a live block refers to is no leak while that block is none: one that is new, or has changed, or was referred to in
-  // the pass before, may be in somebody's hands, even if this pass did not see in whose.
-  Result<void> spare(const Look& look, BitVector seeds, MarkResult& marked) {
+  // What a live block of `seeds` refers to is no leak while that block is none, and those that are none are left in it: one that
+  // is new, or has changed, or was referred to in the pass before, may be in somebody's hands, even if this pass did not see in
+  // whose.
+  Result<void> spare(const Look& look, BitVector& seeds, MarkResult& marked) {
     if (confirmation_.passes() < 2) return {};
     seeds.subtract(confirmation_.confirmed());
     // Not to be interrupted: the pass counts already, and this is short.
@@ -174,6 +182,8 @@ class Scan {
     unreferenced.complement_within(snapshot.live);
     for (const Span& span : snapshot.spans) {
       if (span.has(span_flag::kAlias)) continue;
+      BlockKind kind = target_.owners()[snapshot.shape_of(span).owner].kind;
+      if (kind == BlockKind::Pages) continue;  // judged apart, and all of them are reached here
       u64 size = snapshot.shape_of(span).object_bytes;
       bool is_root = span.has(span_flag::kRoot);
       u64 live = snapshot.live.count(span.first_slot, span.slots);
@@ -182,7 +192,6 @@ class Scan {
         record.untracked += {live, live * size};
         continue;
       }
-      BlockKind kind = target_.owners()[snapshot.shape_of(span).owner].kind;
       record.by_kind[static_cast<std::size_t>(kind)] += {live, live * size};
       (is_root ? record.unstable : record.reached) += {hit, hit * size};
       record.unreferenced += {live - hit, (live - hit) * size};
@@ -209,23 +218,31 @@ class Scan {
   // --- after the last pass ---
 
   Result<void> recheck() {
-    std::vector<Addr> objects, areas;
+    std::vector<Addr> objects, areas, page_blocks;
     confirmation_.for_each([&](const Confirmation::Candidate& candidate) {
       BlockKind kind = target_.owners()[candidate.owner].kind;
       if (kind == BlockKind::Slab && objects.size() < kMostRechecked) objects.push_back(candidate.address);
       if (kind == BlockKind::PerCpu && areas.size() < kMostRechecked) areas.push_back(candidate.address);
     });
-    if (objects.empty() && areas.empty()) return {};
+    if (pages_) {
+      pages_->confirmation().for_each([&](const Confirmation::Candidate& page) { page_blocks.push_back(page.address); });
+    }
+    if (objects.empty() && areas.empty() && page_blocks.empty()) return {};
     say("looking again at what nothing refers to");
     if (!target_.source().begin("recheck")) return {};
     Recheck recheck(target_.kernel(), target_.owners(), record_.copy_offsets, std::move(objects));
     for (Addr area : areas) recheck.watch_area(area);
+    PageRecheck page_recheck(target_.memory(), target_.layouts().page, std::move(page_blocks));
     for (int i = 0; i < kRechecks && !stopped(); ++i) {
       if (hooks_.wait) hooks_.wait(kRecheckInterval);
       if (!target_.source().begin(fmt::format("recheck {}", i + 1))) break;
       TRY(recheck.look());
+      page_recheck.look();
     }
     confirmation_.drop_if([&](const Confirmation::Candidate& candidate) { return recheck.was_freed(candidate.address); });
+    if (pages_) {
+      pages_->confirmation().drop_if([&](const Confirmation::Candidate& page) { return page_recheck.was_used(page.address); });
+    }
     return {};
   }
 
@@ -276,6 +293,7 @@ class Scan {
                                       .weak = weak_,
                                       .names = names_ ? &*names_ : nullptr,
                                       .graph = graph_ ? &*graph_ : nullptr,
+                                      .pages = pages_ ? &*pages_ : nullptr,
                                       .leaked = leaked_},
                     report_);
     groups_->collect();
@@ -319,6 +337,7 @@ class Scan {
   const ScanHooks& hooks_;
   Report report_;
   Confirmation confirmation_;
+  std::optional<PageScan> pages_;  // with ScanOptions::pages
   PassRecord record_;
   double first_pass_end_ = 0, last_pass_end_ = 0;
   u64 cache_cut_bytes_ = 0;

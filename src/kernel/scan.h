@@ -13,6 +13,7 @@ struct ScanOptions {
   double min_age_s = 5;   // between the first sight of a leak as unreferenced and the last
   u64 max_objects = 10'000;
   u64 memory_limit_bytes = 0;  // of this process; 0: none
+  bool pages = false;          // the kernel's own pages are blocks
   std::vector<SuppressionRule> suppressions;
   std::string version;  // of the program, for the report
 };

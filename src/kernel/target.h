@@ -18,7 +18,11 @@ class Target {
   Target(const Target&) = delete;
   Target& operator=(const Target&) = delete;
 
-  Result<std::unique_ptr<Look>> look(const LookHooks& hooks) { return take_look(kernel(), owners_, hooks); }
+  Result<std::unique_ptr<Look>> look(const LookHooks& hooks, PlainPages plain_pages = PlainPages::Roots) {
+    Kernel looked_at = kernel();
+    looked_at.plain_pages = plain_pages;
+    return take_look(looked_at, owners_, hooks);
+  }
 
   // Keeps at most so much of what a pass reads.
   void limit_cache(u64 bytes) { cache_.limit(bytes); }

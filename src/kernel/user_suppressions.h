@@ -19,8 +19,9 @@ class UserSuppressions {
   // what is known of all blocks like it.
   bool take(const Leak& group, u64 size_bytes, Bytes contents);
 
-  // Every rule of the file, those that took nothing too.
+  // Every rule of the file, those that took nothing too; without pages, which no other number has.
   std::vector<Suppression> result() const;
+  Tally pages() const { return pages_; }
 
  private:
   bool is_expired(const SuppressionRule& rule) const { return rule.expires_day && *rule.expires_day < today_; }
@@ -30,6 +31,8 @@ class UserSuppressions {
   const Symbols& symbols_;
   bool needs_contents_ = false;
   std::vector<Tally> taken_;
+  std::vector<u64> taken_pages_;  // blocks of pages, by rule
+  Tally pages_;
 };
 
 }  // namespace orphan::kernel

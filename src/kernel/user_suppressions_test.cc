@@ -79,5 +79,22 @@ TEST(UserSuppressions, TheFirstRuleThatMatchesTakesTheBlock_TheOthersSayThatNoth
   EXPECT_EQ(result[3].reason, "expired: it does not apply any more");
 }
 
+TEST(UserSuppressions, PagesAreCountedApart_AndCountForALimit) {
+  Symbols table = symbols();
+  const SuppressionRule rules[] = {{.name = "pages", .kind = "pages", .limit = 2}, {.name = "slabs", .kind = "slab"}};
+  UserSuppressions suppressions(rules, kToday, table);
+  Block page = block();
+  page.group.kind = BlockKind::Pages;
+  page.group.cache = "pages";
+  EXPECT_TRUE(suppressions.take(page.group, 4096, page.contents()));
+  EXPECT_TRUE(suppressions.take(page.group, 8192, page.contents()));
+  EXPECT_FALSE(suppressions.take(page.group, 4096, page.contents()));
+  EXPECT_TRUE(suppressions.take(block().group, 64, block().contents()));
+  EXPECT_EQ(suppressions.pages(), (Tally{2, 12288}));
+  EXPECT_EQ(suppressions.result()[0].total, Tally{});
+  EXPECT_EQ(suppressions.result()[0].reason, "it took 2 of PAGES");
+  EXPECT_EQ(suppressions.result()[1].total, (Tally{1, 64}));
+}
+
 }  // namespace
 }  // namespace orphan::kernel

@@ -19,8 +19,11 @@ WeakSpace weak_space(const AddressSpace& space) {
 Result<void> WeakFinder::search(const Confirmation& confirmation, const std::function<bool()>& keep_going) {
   candidates_.resize(look_.snapshot.live.size());
   confirmation.for_each([&](const Confirmation::Candidate& candidate) { candidates_.set(candidate.slot); });
-  WeakSearch search{
-      .space = weak_space(memory_.space()), .targets = &candidates_, .sources = &marked_.reached, .keep_going = keep_going};
+  WeakSearch search{.space = weak_space(memory_.space()),
+                    .targets = &candidates_,
+                    .sources = &marked_.reached,
+                    .keep_going = keep_going,
+                    .are_pages = are_pages_};
   return find_weak_references(look_.snapshot, *look_.index, memory_, search, [&](const WeakReference& found) {
     if (found_.count(found.to.slot) < kMostOfOne) found_.emplace(found.to.slot, found);
   });

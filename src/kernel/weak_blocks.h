@@ -26,6 +26,8 @@ class WeakFinder {
   // `look` is that of the last pass, `marked` what it reached. Both must outlive this.
   WeakFinder(const Look& look, const KernelMemory& memory, MarkResult& marked) : look_(look), memory_(memory), marked_(marked) {}
 
+  // The candidates are pages of the page allocator.
+  void take_pages() { are_pages_ = true; }
   // Interrupted when keep_going says no.
   Result<void> search(const Confirmation& confirmation, const std::function<bool()>& keep_going);
   // What is found, and stands where it stood, is added to what was reached.
@@ -35,6 +37,7 @@ class WeakFinder {
   const Look& look_;
   const KernelMemory& memory_;
   MarkResult& marked_;
+  bool are_pages_ = false;
   BitVector candidates_;
   std::multimap<u64, WeakReference> found_;  // by slot
 };

@@ -235,6 +235,24 @@ Json leak_json(const Report& report, const Leak& leak) {
   return json;
 }
 
+Json page_outcome_json(const std::optional<PageReport>& pages) {
+  if (!pages) return nullptr;
+  Json json = Json::object();
+  json["referenced"] = tally_json(pages->referenced);
+  json["leaked"] = tally_json(pages->leaked);
+  json["weak"] = tally_json(pages->weak);
+  json["suppressed"] = tally_json(pages->suppressed);
+  json["unconfirmed"] = tally_json(pages->unconfirmed);
+  return json;
+}
+
+Json page_group_json(const Report& report, const Leak& leak) {
+  Json json = group_json(leak);
+  json["confidence"] = {{"level", to_string(leak.confidence)}, {"reason", leak.confidence_reason}};
+  add_contents(json, report, leak);
+  return json;
+}
+
 Json weak_json(const Report& report, const Leak& leak) {
   Json json = group_json(leak);
   json["referrers"] = Json::array();
@@ -295,6 +313,11 @@ std::string to_json(const Report& report) {
   for (const Leak& leak : report.leaks) json["leaks"].push_back(leak_json(report, leak));
   json["weak"] = Json::array();
   for (const Leak& leak : report.weak) json["weak"].push_back(weak_json(report, leak));
+  json["page_outcome"] = page_outcome_json(report.pages);
+  json["pages"] = Json::array();
+  if (report.pages) {
+    for (const Leak& leak : report.pages->groups) json["pages"].push_back(page_group_json(report, leak));
+  }
   return json.dump(2, ' ', true, Json::error_handler_t::replace) + '\n';
 }
 

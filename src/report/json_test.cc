@@ -199,11 +199,34 @@ void collect_keys(const Json& json, std::set<std::string>& keys) {
   }
 }
 
+TEST(Json, PagesStandApart_WithoutThemTheirFieldsAreEmpty) {
+  Report report = test::sample_report();
+  EXPECT_EQ(parsed(report)["page_outcome"], nullptr);
+  EXPECT_EQ(parsed(report)["pages"], Json::array());
+  Json before = parsed(report);
+  report.pages = test::page_report();
+  Json json = parsed(report);
+  EXPECT_EQ(json["page_outcome"]["leaked"], (Json{{"count", 2}, {"bytes", 16384}}));
+  EXPECT_EQ(json["page_outcome"]["unconfirmed"], (Json{{"count", 4}, {"bytes", 20480}}));
+  EXPECT_EQ(json["page_outcome"].size(), 5U);
+  ASSERT_EQ(json["pages"].size(), 1U);
+  EXPECT_EQ(json["pages"][0]["kind"], "pages");
+  EXPECT_EQ(json["pages"][0]["count"], 2);
+  EXPECT_EQ(json["pages"][0]["confidence"]["level"], "possible");
+  EXPECT_EQ(json["pages"][0]["objects"].size(), 2U);
+  EXPECT_FALSE(json["pages"][0].contains("heads"));
+  json["pages"] = before["pages"];
+  json["page_outcome"] = before["page_outcome"];
+  EXPECT_EQ(json, before) << "nothing else says anything of pages";
+}
+
 TEST(Json, EveryFieldIsDescribedInTheDocumentation) {
   Result<std::string> document = read_file(ORPHAN_DOCS_DIR "/json.md");
   ASSERT_TRUE(document);
   std::set<std::string> keys;
-  collect_keys(parsed(test::sample_report()), keys);
+  Report report = test::sample_report();
+  report.pages = test::page_report();
+  collect_keys(parsed(report), keys);
   EXPECT_GT(keys.size(), 60u);
   for (const std::string& key : keys) EXPECT_NE((*document).find("`" + key + "`"), std::string::npos) << key;
 }

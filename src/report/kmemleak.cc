@@ -23,11 +23,8 @@ std::string hex_dump_lines(const LeakedObject& object, bool is_per_cpu) {
   return fmt::format("  hex dump (first {} bytes{}):\n", shown, cpu) + hex_dump(object.contents, shown, "    ");
 }
 
-}  // namespace
-
-std::string to_kmemleak(const Report& report) {
-  std::string out;
-  for (const Leak& leak : report.leaks) {
+void add_leaks(std::string& out, const std::vector<Leak>& leaks) {
+  for (const Leak& leak : leaks) {
     bool is_per_cpu = leak.kind == BlockKind::PerCpu;
     std::string frames;
     for (std::size_t i = 0; i < std::min(leak.stack.size(), kMaxFrames); ++i) {
@@ -44,6 +41,14 @@ std::string to_kmemleak(const Report& report) {
       out += frames;
     }
   }
+}
+
+}  // namespace
+
+std::string to_kmemleak(const Report& report) {
+  std::string out;
+  add_leaks(out, report.leaks);
+  if (report.pages) add_leaks(out, report.pages->groups);
   return out;
 }
 

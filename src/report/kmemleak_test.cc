@@ -109,5 +109,14 @@ TEST(KmemleakText, ASymbolCannotForgeALine) {
   EXPECT_NE(text.find("    x\\nunreferenced object 0x1\\x1b[2J+0x0/0x0 [m\\n]\n"), std::string::npos);
 }
 
+TEST(Kmemleak, PagesFollowTheLeaks) {
+  Report report = test::sample_report();
+  std::string without = to_kmemleak(report);
+  report.pages = test::page_report();
+  std::string with = to_kmemleak(report);
+  ASSERT_TRUE(with.starts_with(without));
+  EXPECT_TRUE(with.substr(without.size()).starts_with("unreferenced object 0xffff888103a42000 (size 8192):\n"));
+}
+
 }  // namespace
 }  // namespace orphan

@@ -11,6 +11,7 @@ const char* to_string(BlockKind kind) {
     case BlockKind::LargeKmalloc: return "large-kmalloc";
     case BlockKind::Vmalloc: return "vmalloc";
     case BlockKind::PerCpu: return "per-cpu";
+    case BlockKind::Pages: return "pages";
   }
   bug("no such kind of block");
 }

@@ -2,7 +2,8 @@
 // The Report: one plain structure that every output format prints. It is filled once, after the last pass, and holds no
 // address of ours and no reference to the target: everything to be printed is in it.
 //
-// Its numbers add up: `examined` is the sum of the six classes of `Outcome`, and `outcome.leaked` the sum over `leaks`.
+// Its numbers add up: `examined` is the sum of the six classes of `Outcome`, and `outcome.leaked` the sum over `leaks`; so it is
+// with `pages`.
 #pragma once
 #include <array>
 #include <optional>
@@ -31,9 +32,9 @@ struct Tally {
 };
 
 // What allocator a block came from.
-enum class BlockKind : u8 { Slab, LargeKmalloc, Vmalloc, PerCpu };
-inline constexpr std::size_t kBlockKinds = 4;
-// "slab", "large-kmalloc", "vmalloc", "per-cpu": stable words of the JSON output.
+enum class BlockKind : u8 { Slab, LargeKmalloc, Vmalloc, PerCpu, Pages };
+inline constexpr std::size_t kBlockKinds = 4;  // without pages: these are judged apart, see PageReport
+// "slab", "large-kmalloc", "vmalloc", "per-cpu", "pages": stable words of the JSON output.
 const char* to_string(BlockKind kind);
 
 struct Frame {
@@ -149,6 +150,17 @@ struct Outcome {
   Tally unstable;     // its slab moved while it was read: taken as referenced
 };
 
+// The kernel's own plain pages, when they were asked for: nothing of this is in the other numbers. Every block of pages is in
+// exactly one of the classes.
+struct PageReport {
+  Tally referenced;
+  Tally leaked;
+  Tally weak;                     // only something that is no plain pointer refers to it
+  Tally suppressed;               // as a rule of the user's says
+  Tally unconfirmed;              // unreferenced in the last pass, but not before, or changed, or used meanwhile
+  std::vector<Leak> groups = {};  // most bytes first
+};
+
 struct Coverage {
   std::string what = {};  // what was not looked at, or not exactly
   u64 bytes = 0;          // 0: not a matter of bytes
@@ -198,6 +210,7 @@ struct Report {
   bool has_graph = false;        // `heads`, `retained` and LeakedObject::head are known
   std::vector<Leak> leaks = {};  // those that retain most first
   std::vector<Leak> weak = {};   // weakly referenced: no leaks, as far as one can see
+  std::optional<PageReport> pages = {};
   std::vector<Suppression> suppressed = {};
   std::vector<Coverage> coverage = {};
   std::optional<SelfTest> self_test;  // absent: slabinfo could not be read; coverage says why

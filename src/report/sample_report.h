@@ -88,6 +88,22 @@ inline Leak block_below_weak() {
   return leak;
 }
 
+// What --pages adds to the sample report.
+inline PageReport page_report() {
+  Leak leak = leak_of(BlockKind::Pages, "pages", 8192, {2, 16'384});
+  leak.confidence = Confidence::Possible;
+  leak.confidence_reason = "a device may keep them";
+  leak.evidence = {{Evidence::Kind::String, 16, "widget log", 2}};
+  leak.objects = {{.address = Addr{0xffff888103a42000}, .size_bytes = 8192, .checksum = 3, .contents = bytes_of("w", 16)},
+                  {.address = Addr{0xffff888103a46000}, .size_bytes = 8192, .checksum = 4, .contents = bytes_of("w", 16)}};
+  return {.referenced = {228, 1'400'832},
+          .leaked = {2, 16'384},
+          .weak = {1, 4'096},
+          .suppressed = {3, 12'288},
+          .unconfirmed = {4, 20'480},
+          .groups = {std::move(leak)}};
+}
+
 inline Report sample_report() {
   Report report;
   report.target = "kernel 6.1.0-56-cloud-amd64";

@@ -27,6 +27,7 @@ constexpr std::size_t kMaxCgroups = 3;
 constexpr std::size_t kMaxStringBytes = 48;
 constexpr std::size_t kMaxDumpBytes = 64;
 constexpr std::size_t kMaxDifferent = 5;
+constexpr std::string_view kBadSums = "the numbers of this report do not add up: that is a bug of orphan, please report it\n";
 
 template <typename... T>
 void print(std::string& out, fmt::format_string<T...> format, T&&... values) {
@@ -47,11 +48,14 @@ bool is_partial(const Report& report) {
 
 std::string verdict(const Report& report) {
   Tally leaked = report.outcome.leaked;
+  Tally pages = report.pages ? report.pages->leaked : Tally{};
+  std::string text = is_partial(report) ? "no leaks found in what could be seen (see NOT SEEN)" : "no leaks found";
   if (leaked.count != 0) {
-    return fmt::format("{}, {}, in {}", counted(leaked.count, "leaked block"), human_bytes(leaked.bytes),
+    text = fmt::format("{}, {}, in {}", counted(leaked.count, "leaked block"), human_bytes(leaked.bytes),
                        counted(report.leaks.size(), "group"));
   }
-  return is_partial(report) ? "no leaks found in what could be seen (see NOT SEEN)" : "no leaks found";
+  if (pages.count != 0) print(text, "; possibly {}, {}", counted(pages.count, "block") + " of pages", human_bytes(pages.bytes));
+  return text;
 }
 
 std::string passes_summary(const Report& report) {
@@ -263,7 +267,10 @@ std::string groups_of(const Report& report, const std::vector<Leak>& leaks) {
     out += stack_lines(leak);
     out += task_lines(leak);
     out += cgroup_lines(leak);
-    out += &leaks == &report.weak ? weak_lines(leak) : confidence_line(leak) + retained_lines(report, leak);
+    if (&leaks == &report.weak)
+      out += weak_lines(leak);
+    else
+      out += confidence_line(leak) + (leak.kind == BlockKind::Pages ? "" : retained_lines(report, leak));
     out += object_lines(leak);
   }
   return out;
@@ -276,6 +283,12 @@ std::string groups(const Report& report) {
 std::string weak(const Report& report) {
   if (report.weak.empty()) return "\nWEAKLY REFERENCED  no block is\n";
   return "\nWEAKLY REFERENCED: not leaked, if what refers to them is how somebody keeps them\n" + groups_of(report, report.weak);
+}
+
+std::string pages(const Report& report) {
+  if (!report.pages) return {};
+  if (report.pages->groups.empty()) return "\nPAGES  something refers to each\n";
+  return "\nPAGES of the page allocator that nothing refers to: possible leaks\n" + groups_of(report, report.pages->groups);
 }
 
 struct TallyRow {
@@ -323,8 +336,24 @@ std::string totals(const Report& report) {
   for (const Leak& leak : report.leaks) grouped += leak.total;
   // A bug of ours, but whoever waited for a scan shall have its report.
   if (classes != examined(report) || grouped != outcome.leaked) {
-    out += "the numbers of this report do not add up: that is a bug of orphan, please report it\n";
+    out += kBadSums;
   }
+  return out;
+}
+
+std::string page_totals(const Report& report) {
+  if (!report.pages) return {};
+  const PageReport& pages = *report.pages;
+  std::string out = tally_table("BLOCKS OF PAGES",
+                                {{"referenced", pages.referenced, "something points to them"},
+                                 {"leaked", pages.leaked, "nothing did, two passes or more"},
+                                 {"weak", pages.weak, "only doubtful references do"},
+                                 {"suppressed", pages.suppressed, "nothing does, and a rule says why"},
+                                 {"unconfirmed", pages.unconfirmed, "not so before, or in use meanwhile"}},
+                                "all");
+  Tally grouped;
+  for (const Leak& leak : pages.groups) grouped += leak.total;
+  if (grouped != pages.leaked) out += kBadSums;
   return out;
 }
 
@@ -400,8 +429,8 @@ std::string passes(const Report& report) {
 }  // namespace
 
 std::string to_text(const Report& report, const TextOptions& options) {
-  return head(report) + groups(report) + (options.shows_weak ? weak(report) : "") + totals(report) + suppressed(report) +
-         coverage(report) + self_test(report) + passes(report) + roots(report);
+  return head(report) + groups(report) + pages(report) + (options.shows_weak ? weak(report) : "") + totals(report) +
+         page_totals(report) + suppressed(report) + coverage(report) + self_test(report) + passes(report) + roots(report);
 }
 
 }  // namespace orphan

@@ -294,5 +294,31 @@ TEST(Text, WhereItPointedIsSaid_WithTheMemberWhereTheTypeIsKnown) {
   EXPECT_TRUE(contains(text, "            list     empty at +0x10, in 1 of 100\n"));
 }
 
+TEST(Text, PagesHaveASectionAndATableOfTheirOwn_WithoutThemNothingIsSaid) {
+  Report report = test::sample_report();
+  EXPECT_EQ(to_text(report, {}).find("PAGES"), std::string::npos);
+  report.pages = test::page_report();
+  std::string text = to_text(report, {});
+  EXPECT_TRUE(text.starts_with("103 leaked blocks, 20.6 KiB, in 3 groups; possibly 2 blocks of pages, 16.0 KiB\n")) << text;
+  EXPECT_NE(text.find(R"(
+PAGES of the page allocator that nothing refers to: possible leaks
+   COUNT       BYTES        SIZE  CACHE
+       2    16.0 KiB      8192 B  pages
+            string   "widget log" at +0x10, in all 2
+            leaked   possible: a device may keep them
+            objects  0xffff888103a42000 0xffff888103a46000
+)"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("unconfirmed                      4                20,480    20.0 KiB  not so before"), std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("do not add up"), std::string::npos);
+  report.pages->leaked.count = 3;
+  EXPECT_NE(to_text(report, {}).find("do not add up"), std::string::npos);
+  report.pages->leaked = {};
+  report.pages->groups.clear();
+  EXPECT_NE(to_text(report, {}).find("\nPAGES  something refers to each\n"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace orphan

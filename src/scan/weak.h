@@ -52,6 +52,7 @@ struct WeakSearch {
   const BitVector* targets = nullptr;  // bits of slots: weak references to these are reported
   const BitVector* sources = nullptr;  // bits of live slots: these blocks are searched, and the roots
   std::function<bool()> keep_going;    // asked now and then; absent: never stops
+  bool are_pages = false;              // the targets: then their physical addresses count, though sizes and limits look like that
 };
 
 // Calls `found` for each weak reference, those in the roots first. A block's references to itself are left out. Interrupted when

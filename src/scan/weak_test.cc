@@ -37,6 +37,8 @@ struct WeakHeap : FakeHeap {
     reached.resize(snapshot.live.size());
   }
 
+  bool are_pages = false;  // the targets
+
   std::vector<WeakReference> search(u64 physical_start = kPhysical, unsigned address_bits = 48) const {
     BitVector targets;
     targets.resize(snapshot.live.size());
@@ -44,8 +46,11 @@ struct WeakHeap : FakeHeap {
     BitVector sources = reached;
     sources.resize(snapshot.live.size());
     std::vector<WeakReference> all;
-    WeakSearch search{
-        .space = {FakeHeap::kLinear, physical_start, address_bits}, .targets = &targets, .sources = &sources, .keep_going = {}};
+    WeakSearch search{.space = {FakeHeap::kLinear, physical_start, address_bits},
+                      .targets = &targets,
+                      .sources = &sources,
+                      .keep_going = {},
+                      .are_pages = are_pages};
     EXPECT_TRUE(
         find_weak_references(snapshot, index(), memory, search, [&](const WeakReference& found) { all.push_back(found); }));
     return all;
@@ -270,6 +275,17 @@ TEST(Weak, ReadsThatFailAreNoMoreThanMissing) {
     heap.memory.fail_read(n);
     EXPECT_LE(heap.forms().size(), 1U);
   }
+}
+
+TEST(Weak, ThePhysicalAddressOfAPageCountsOnlyWherePagesAreLookedFor) {
+  WeakHeap heap;
+  heap.aim_at(heap.add_block(kMap + 8 * kPage, kPage, span_flag::kByPage));
+  heap.memory.put(kRoot, kPhysical + 8 * kPage);
+  EXPECT_EQ(heap.forms(), Forms());
+  heap.are_pages = true;
+  EXPECT_EQ(heap.forms(), Forms({{WeakForm::PhysicalAddress, kRoot}}));
+  heap.memory.put(kRoot, u64{8 * kPage});
+  EXPECT_EQ(heap.forms(0), Forms()) << "too low: sizes are like that";
 }
 
 }  // namespace

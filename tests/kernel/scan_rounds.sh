@@ -1,14 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # In the guest of scan_test: scan the kernel as it is, load the module that leaks, then scan once a round.
-#   scan_rounds.sh idle|load ROUNDS SCANS
-# With 0 rounds there is no module; SCANS of the kernel as it is come before it.
+#   scan_rounds.sh idle|load ROUNDS SCANS [OPTION]
+# The option is given to each scan whose report is JSON. With 0 rounds there is no module; SCANS of the kernel as it is come before it.
 # Leaves in /tmp/results: clean-N.json, round-N.json, report.kmemleak, report.txt, each with .status and .errors; truth;
 # load (what load.sh has done); for a round that missed leaks round-N.who: who refers to them.
 
 mode=$1
 rounds=$2
 scans=$3
+option=$4
 cd /tmp/results || exit
 
 scan() { # into file $1, with options $2…
@@ -34,7 +35,7 @@ if [ "$mode" = load ]; then
 fi
 number=1
 while [ "$number" -le "$scans" ]; do
-    scan "clean-$number.json" --format json --interval $interval
+    scan "clean-$number.json" --format json --interval $interval ${option:+"$option"}
     number=$((number + 1))
 done
 if [ "$rounds" -gt 0 ]; then
@@ -44,7 +45,7 @@ round=1
 while [ "$round" -le "$rounds" ]; do
     # In a process of its own, as insmod is: what leaked stands in no stack that lives on.
     [ "$round" -eq 1 ] || sh -c 'echo 1 >/sys/kernel/debug/leaky/plant'
-    scan "round-$round.json" --format json --max-objects 100000 --interval $interval
+    scan "round-$round.json" --format json --max-objects 100000 --interval $interval ${option:+"$option"}
     missing=$(missed "round-$round.json")
     # shellcheck disable=SC2086  # one word each
     [ -z "$missing" ] || orphan-static who $missing >"round-$round.who"

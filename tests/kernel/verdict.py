@@ -123,6 +123,69 @@ def judge(report, truth, rounds):
     return result
 
 
+@dataclass
+class PageJudgement:
+    """Of a report with --pages: how many leaked blocks of pages there were and were found, and what was reported besides."""
+    planted: int = 0
+    found: int = 0
+    live: int = 0
+    hard: int = 0
+    noise: int = 0  # pages, not blocks
+    others: list = None  # what is not the module's
+    complaints: list = None
+
+
+# Pages in use that only a device, or a number in place of a pointer, keeps: a busy machine always has some.
+NOISE_IDLE = 3
+NOISE_LOAD = 5
+PAGE_BYTES = 4096
+
+
+def judge_pages(report, truth, mode):
+    """`truth`: the whole table, or an empty one. Compound pages are among the leaks of every scan."""
+    result = PageJudgement(others=[], complaints=[])
+    reported = {int(item["address"], 16): (item["size"], leak) for leak in report["pages"] for item in leak["objects"]}
+    compound = {address for address, _, leak in reported_objects(report) if leak["kind"] == "large-kmalloc"}
+    for item in truth.values():
+        if not item.kind.startswith("page-leak"):
+            continue
+        result.planted += 1
+        if item.address in compound if item.kind == "page-leak-compound" else item.address in reported:
+            result.found += 1
+        else:
+            result.complaints.append(f"pages: missed: {item}")
+    for address, (size, leak) in reported.items():
+        item = truth.get(address)
+        if leak["confidence"]["level"] != "possible":
+            result.complaints.append(f"pages: {leak['confidence']['level']}: {address:#x}")
+        if item is None:
+            result.noise += size // PAGE_BYTES
+            result.others.append(f"{address:#x}, {size} bytes: {describe(leak)}")
+        elif item.judgement == "live":
+            result.live += 1
+            result.complaints.append(f"pages: reported, but live: {item}: {describe(leak)}")
+        elif not item.kind.startswith("page-leak"):
+            result.hard += 1
+        elif size != item.size:
+            result.complaints.append(f"pages: reported with {size} bytes: {item}")
+    if result.noise > (NOISE_IDLE if mode == "idle" else NOISE_LOAD):
+        result.complaints += [f"pages: not the module's: {other}" for other in result.others]
+    return result
+
+
+def check_page_sums(report):
+    if report["page_outcome"] is None:
+        return ["no page_outcome, though --pages was asked for"]
+    complaints = []
+    for key in ("count", "bytes"):
+        value = sum(leak[key] for leak in report["pages"])
+        if value != report["page_outcome"]["leaked"][key]:
+            complaints.append(f"entries of pages have {value} {key}, page_outcome {report['page_outcome']['leaked'][key]}")
+    if any(tally[key] < 0 or tally[key] > 1 << 50 for tally in report["page_outcome"].values() for key in tally):
+        complaints.append(f"page_outcome does not add up: {report['page_outcome']}")
+    return complaints
+
+
 def check_object(item, size, leak):
     kind = KINDS.get(item.allocator, "slab")
     # Which of the two skb data is, depends on the kernel.

@@ -65,7 +65,10 @@ noinline void truth_cache_alloc_bulk(struct label label, unsigned int count)
 	void *objects[8];
 	int i;
 
-	count = kmem_cache_alloc_bulk(caches[0], GFP_KERNEL | __GFP_ZERO, min_t(size_t, count, ARRAY_SIZE(objects)), objects);
+	count = min_t(size_t, count, ARRAY_SIZE(objects));
+	/* All or nothing; what it returns was a count once, and is a boolean since 7.3. */
+	if (!kmem_cache_alloc_bulk(caches[0], GFP_KERNEL | __GFP_ZERO, count, objects))
+		count = 0;
 	for (i = 0; i < count; i++)
 		truth_add(label, specifications[0].name, objects[i], specifications[0].size);
 	memzero_explicit(objects, sizeof(objects));

@@ -26,11 +26,39 @@ static struct label hard(const char *kind)
 	return (struct label){ HARD, kind, kind };
 }
 
+/* Judged where pages are blocks (orphan scan --pages), where the kinds that start with "page-leak" are leaks. */
 static void plant_page_leaks(void)
 {
-	truth_add(hard("page-leak"), "page", (void *)get_zeroed_page(GFP_KERNEL), PAGE_SIZE);
+	static const unsigned int orders[] = { 0, 1, 3 };
+	unsigned int i;
+	void *page;
+
+	for (i = 0; i < ARRAY_SIZE(orders); i++) {
+		page = (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO, orders[i]);
+		truth_add(hard("page-leak"), "page", page, PAGE_SIZE << orders[i]);
+		page = (void *)__get_free_pages(GFP_KERNEL, orders[i]);
+		truth_add(hard("page-leak-filled"), "page", page, PAGE_SIZE << orders[i]);
+		if (page)
+			memset(page, 'L', PAGE_SIZE << orders[i]);
+	}
 	truth_add(hard("page-leak-compound"), "page",
 		  (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO | __GFP_COMP, 2), 4 * PAGE_SIZE);
+}
+
+static phys_addr_t physical_of_page;
+static unsigned long number_of_page;
+
+static void plant_hidden_pages(void)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+
+	truth_add(hard("page-by-physical-address"), "page", page ? page_address(page) : NULL, PAGE_SIZE);
+	if (page)
+		WRITE_ONCE(physical_of_page, page_to_phys(page));
+	page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	truth_add(hard("page-by-frame-number"), "page", page ? page_address(page) : NULL, PAGE_SIZE);
+	if (page)
+		WRITE_ONCE(number_of_page, page_to_pfn(page));
 }
 
 static DEFINE_KFIFO(ring, void *, 4);
@@ -73,4 +101,5 @@ void plant_hard(void)
 		WRITE_ONCE(page_of_large, virt_to_page(object));
 	plant_stale_slot();
 	plant_page_leaks();
+	plant_hidden_pages();
 }

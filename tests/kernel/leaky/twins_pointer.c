@@ -143,6 +143,30 @@ static void plant_in_pages(void)
 	}
 }
 
+static void *block_holder, *mapping_holder;
+static LIST_HEAD(pages);
+
+/* Pages that are found on other ways: inside of a block without __GFP_COMP, on a list, and where they are mapped. */
+static void plant_page_owners(void)
+{
+	struct page *page = alloc_pages(GFP_KERNEL | __GFP_ZERO, 2);
+	unsigned int i;
+
+	enter_page("inside-block-of-pages", page, 2);
+	if (page)
+		WRITE_ONCE(block_holder, page_address(page) + 2 * PAGE_SIZE + 8);
+	for (i = 0; i < 3; i++) {
+		page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		enter_page("page-on-list", page, 0);
+		if (page)
+			list_add(&page->lru, &pages);
+	}
+	page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	enter_page("mapped-page", page, 0);
+	if (page)
+		WRITE_ONCE(mapping_holder, vmap(&page, 1, VM_MAP, PAGE_KERNEL));
+}
+
 /* The kernel's copy of a string parameter follows a list_head in one allocation: an inner pointer. */
 static void plant_parameter(const char *text)
 {
@@ -159,5 +183,6 @@ void plant_pointer_twins(const char *text_parameter)
 	plant_chain();
 	plant_in_big_memory();
 	plant_in_pages();
+	plant_page_owners();
 	plant_parameter(text_parameter);
 }
