@@ -66,7 +66,7 @@ noinline void truth_cache_alloc_bulk(struct label label, unsigned int count)
 	int i;
 
 	count = min_t(size_t, count, ARRAY_SIZE(objects));
-	/* All or nothing; what it returns was a count once, and is a boolean since 7.3. */
+	/* All or nothing; what it returns was a count once, and is a boolean on 7.3. */
 	if (!kmem_cache_alloc_bulk(caches[0], GFP_KERNEL | __GFP_ZERO, count, objects))
 		count = 0;
 	for (i = 0; i < count; i++)
