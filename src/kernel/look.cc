@@ -36,7 +36,7 @@ class Builder {
     step("reading the memory map");
     auto noted = kernel_.notes_places ? WordPlaces::Noted : WordPlaces::Unknown;
     look_->pages =
-        TRY(read_page_map(memory_, kernel_.layouts.page, kernel_.layouts.slab, hooks_.keep_going, noted, kernel_.plain_pages));
+        TRY(read_page_map(memory_, kernel_.layouts.page, kernel_.layouts.slab, hooks_.keep_going, {noted, kernel_.plain_pages}));
     step("reading the slabs");
     look_->percpu = TRY(read_percpu(memory_, kernel_.layouts.percpu, kernel_.globals.percpu));
     add_tails_of_blocks();

@@ -251,10 +251,10 @@ void FrameBits::clear_range(u64 frame, u64 count) {
 }
 
 Result<PageMap> read_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
-                              const std::function<bool()>& keep_going, WordPlaces places, PlainPages plain_pages) {
-  if (plain_pages == PlainPages::Blocks)
-    return MapReader<ReadFor::ScanOfPages>(memory, page, slab, places, nullptr).run(keep_going);
-  return MapReader<ReadFor::Scan>(memory, page, slab, places, nullptr).run(keep_going);
+                              const std::function<bool()>& keep_going, PageMapOptions options) {
+  if (options.plain_pages == PlainPages::Blocks)
+    return MapReader<ReadFor::ScanOfPages>(memory, page, slab, options.places, nullptr).run(keep_going);
+  return MapReader<ReadFor::Scan>(memory, page, slab, options.places, nullptr).run(keep_going);
 }
 
 Result<PageMap> visit_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,

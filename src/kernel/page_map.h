@@ -88,10 +88,14 @@ class PageVisitor {
   virtual void unread(u64 frame, u64 pages) = 0;
 };
 
+struct PageMapOptions {
+  WordPlaces places = WordPlaces::Unknown;
+  PlainPages plain_pages = PlainPages::Roots;
+};
+
 // Reads the memory map. `keep_going` is asked every few thousand pages; Interrupted when it says no.
 Result<PageMap> read_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
-                              const std::function<bool()>& keep_going, WordPlaces places = WordPlaces::Unknown,
-                              PlainPages plain_pages = PlainPages::Roots);
+                              const std::function<bool()>& keep_going, PageMapOptions options = {});
 
 // The same, with each page shown to `visitor`, in ascending order. Pointers in descriptors are not gathered.
 Result<PageMap> visit_page_map(const KernelMemory& memory, const PageLayout& page, const SlabLayout& slab,
