@@ -66,7 +66,8 @@ void BlockIndex::admit(Range range, u8 what) {
 void BlockIndex::add_paged(u32 index) {
   const Span& span = snapshot_.spans[index];
   u64 first = (span.start - paged_.start) >> kPageShift;
-  u64 last = std::min(span.start - paged_.start + snapshot_.size_bytes(span), paged_.size_bytes) - 1;
+  // What follows the last object may lie in a page of another span: SLUB's red zones are before objects, too.
+  u64 last = std::min(span.start - paged_.start + snapshot_.contents_bytes(span), paged_.size_bytes) - 1;
   for (u64 page = first; page <= last >> kPageShift; ++page) {
     u32& leaf = top_[page >> kLeafShift];
     if (leaf == 0) {

@@ -55,6 +55,20 @@ TEST(BlockIndex, TheRoomBeforeTheFirstSlotOfASlabBelongsToNoSlot) {
   EXPECT_EQ(slot_at(index, kLinear + 64), 0);
 }
 
+TEST(BlockIndex, WhereTheLastSlotReachesIntoTheNextPageThatPageIsItsOwnSpans) {
+  for (bool is_first_last : {false, true}) {
+    FakeHeap heap;
+    Addr starts[] = {kLinear + 16, kLinear + kPage + 16};
+    if (is_first_last) std::swap(starts[0], starts[1]);
+    for (Addr start : starts) heap.add_slab(start, 64, 64, 32);
+    BlockIndex index = heap.index();
+    for (u64 i = 0; i < 2; ++i) {
+      EXPECT_EQ(slot_at(index, starts[i]), static_cast<i64>(i * 64));
+      EXPECT_EQ(slot_at(index, starts[i] + 63 * 64 + 31), static_cast<i64>(i * 64 + 63));
+    }
+  }
+}
+
 TEST(BlockIndex, ASpanOfSeveralPagesIsFoundFromEachOfThem_AcrossTheTablesLeavesToo) {
   FakeHeap heap;
   Addr start = kLinear + (2 << 20) - 2 * kPage;  // a leaf has 2 MiB

@@ -107,12 +107,12 @@ class Marker {
     return {};
   }
 
-  // Calls f(first, count) for the pages of a span in the paged window, which `settled` has bits of.
+  // Calls f(first, count) for the pages that hold objects of a span in the paged window, which `settled` has bits of.
   template <typename F>
   void with_pages(const Span& span, const BitVector& settled, F&& f) const {
     if (!paged_.contains(span.start)) return;
     u64 first = (span.start - paged_.start) / kPageBytes;
-    u64 last = (span.start - paged_.start + snapshot_.size_bytes(span) - 1) / kPageBytes;
+    u64 last = (span.start - paged_.start + snapshot_.contents_bytes(span) - 1) / kPageBytes;
     f(first, std::min(last + 1, settled.size()) - first);
   }
 

@@ -412,6 +412,18 @@ TEST(Mark, APageThatHasNothingLeftToReachStillLeadsOnThroughAliases) {
   EXPECT_TRUE(heap.is_reached(second));
 }
 
+TEST(Mark, SlotsThatEndInTheNextPageAreNotTakenForWhatIsThere) {
+  // Objects of 32 bytes with 16 before and 16 behind them, as with red zones.
+  FakeHeap heap;
+  u64 first = heap.add_slab(kLinear + 16, 64, 64, 32), second = heap.add_slab(kLinear + kPage + 16, 64, 64, 32);
+  for (u64 slot = 0; slot < 64; ++slot) heap.add_root_to(kLinear + 16 + slot * 64);
+  heap.add_root_to(kLinear + kPage + 16 + 5 * 64);
+  MarkResult result = heap.mark();
+  EXPECT_EQ(result.reached.count(first, 64), 64U);
+  EXPECT_EQ(result.reached.count(second, 64), 1U);
+  EXPECT_TRUE(result.reached.test(second + 5));
+}
+
 TEST(Mark, WhereABlockWasReachedFirstIsNotedWhenAskedFor) {
   FakeHeap heap;
   u64 held = heap.add_slab(kLinear, 2, 64, 64);
