@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pointers that stand in code only. A *runtime constant* (runtime_const_ptr(), since 6.11, 86e6b1547b3d) is an address that the
-// kernel writes into its own instructions while it boots. Where nothing else reads the variable, the compiler leaves the variable
-// out, and the instruction is the one reference.
+// Pointers that stand in code only. A *runtime constant* (runtime_const_ptr() in the kernel's sources) is an address that the
+// kernel writes into its own instructions while it boots. Where nothing else reads the variable, the compiler may leave it out:
+// then the instruction is the one reference.
 #pragma once
 #include "base/addr.h"
 #include "base/bytes.h"

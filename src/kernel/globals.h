@@ -31,7 +31,7 @@ struct Globals {
   TaskSymbols tasks;
   Addr modules;
   std::optional<Addr> kthread, kthreadd_task, watchdog_task;
-  // Functions that have the address of futex_queues as a runtime constant; up to 6.15 it is a variable.
+  // Functions that have the address of futex_queues as a runtime constant on new kernels (seen on 7.3).
   std::optional<Addr> futex_hash, inner_futex_hash;
   // Per-CPU variables (cookies) and tables of the rules for words that own nothing.
   std::optional<Addr> napi_alloc_cache, irq_stack_backing_store, exception_stacks, entry_stack_storage, cached_stacks, krc;
