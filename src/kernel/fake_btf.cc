@@ -327,6 +327,7 @@ enum mod_mem_type
   MOD_INIT_RODATA 6
 enum _slab_flag_bits
   _SLAB_STORE_USER 7
+  _SLAB_KMALLOC 8
   _SLAB_NOLEAKTRACE 21
 )";
 

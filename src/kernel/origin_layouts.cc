@@ -8,6 +8,7 @@ namespace orphan::kernel {
 namespace {
 
 constexpr u64 kStoreUser = 0x1'0000;  // SLAB_STORE_USER where BTF does not tell: up to v6.8
+constexpr u64 kKmalloc = 0x1000;     // SLAB_KMALLOC, the same
 constexpr u32 kMostStructBytes = 4096;
 constexpr u32 kWord = 8;
 constexpr u32 kTaskNameBytes = 16;  // TASK_COMM_LEN
@@ -51,11 +52,14 @@ std::optional<TrackLayout> track_layout(const Btf& btf) {
   t.when = find.at("track", "when", kWord);
   t.cache_inuse = find.at("kmem_cache", "inuse", 4);
   t.store_user = kStoreUser;
+  t.kmalloc = kKmalloc;
   // The flags are an enum since v6.9 (cc61eb851c72).
   if (btf.has("_slab_flag_bits")) {
-    auto bit = btf.enumerator("_slab_flag_bits", "_SLAB_STORE_USER");
-    if (!bit || *bit >= 32) return std::nullopt;
-    t.store_user = u64{1} << *bit;
+    auto store_user = btf.enumerator("_slab_flag_bits", "_SLAB_STORE_USER");
+    auto kmalloc = btf.enumerator("_slab_flag_bits", "_SLAB_KMALLOC");
+    if (!store_user || *store_user >= 32 || !kmalloc || *kmalloc >= 32) return std::nullopt;
+    t.store_user = u64{1} << *store_user;
+    t.kmalloc = u64{1} << *kmalloc;
   }
   if (btf.member("track", "handle")) {
     t.handle = find.at("track", "handle", 4);

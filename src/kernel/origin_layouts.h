@@ -15,6 +15,11 @@ struct TrackLayout {
   u32 frame_count = 0;
   u32 cache_inuse;  // kmem_cache.inuse
   u64 store_user;   // the flag of caches that are tracked
+  u64 kmalloc;      // and of those that note the size that was asked for behind both tracks, since v6.1 (6edf2576a6cc)
+
+  // Where the first track is, from the object's start: behind the object, and behind the free pointer where that stands outside
+  // of it (get_info_end() in mm/slub.c).
+  static u32 place(u32 inuse, u32 free_pointer) { return free_pointer >= inuse ? inuse + 8 : inuse; }
 };
 
 // The stack depot: each stack is kept once and known by a 32-bit handle, which says where its record is.

@@ -154,9 +154,7 @@ Origins::TrackedCache Origins::cache_at(Addr address) {
   TrackedCache cache;
   cache.size_bytes = half(layout.size);
   cache.left_pad_bytes = half(layout.red_left_pad);
-  // Behind the object, and behind the free pointer where that stands outside of it (get_info_end() in mm/slub.c).
-  u32 free_pointer = half(layout.offset);
-  cache.track = free_pointer >= *inuse ? *inuse + 8 : *inuse;
+  cache.track = TrackLayout::place(*inuse, half(layout.offset));
   bool fits = cache.size_bytes >= 8 && cache.size_bytes <= kMostCacheBytes && cache.left_pad_bytes < cache.size_bytes &&
               u64{cache.track} + track.size_bytes <= cache.size_bytes;
   cache.is_tracked = fits && (half(layout.flags) & track.store_user) != 0;

@@ -192,7 +192,7 @@ class SlabReader {
 
   u32 shape_of(const Cache& cache, u32 number, OwnerOf& owners) {
     auto [shape, is_new] = shapes_.try_emplace(number, 0);
-    if (is_new) shape->second = snapshot_.add_shape(cache.size_bytes, cache.object_bytes, owners.owner_of(cache));
+    if (is_new) shape->second = snapshot_.add_shape(cache.size_bytes, cache.object_bytes, owners.owner_of(cache), cache.requested_at);
     return shape->second;
   }
 
@@ -324,6 +324,15 @@ Cache decode_cache(const KernelMemory& memory, const KmemCacheLayout& layout, Ad
   return cache;
 }
 
+// Where tracking is on, a kmalloc is cleared only as far as it was asked for.
+u32 requested_at(const KernelMemory& memory, const TrackLayout& track, const Cache& cache, u64 flags) {
+  if ((flags & track.store_user) == 0 || (flags & track.kmalloc) == 0) return 0;
+  auto inuse = read_value<u32>(memory, cache.address + track.cache_inuse);
+  if (!inuse || *inuse < cache.object_bytes || *inuse > cache.size_bytes) return 0;
+  u64 at = u64{TrackLayout::place(*inuse, cache.free_pointer)} + 2 * track.size_bytes;
+  return at + 4 <= cache.size_bytes ? static_cast<u32>(at) : 0;
+}
+
 void read_sheaf_members(const KernelMemory& memory, const SheafLayout& layout, Slub& slub, Cache& cache) {
   auto capacity = read_value<u32>(memory, cache.address + layout.capacity);
   auto cpu_sheaves = read_value<u64>(memory, cache.address + layout.cpu_sheaves);
@@ -353,6 +362,10 @@ Result<Slub> read_caches(const KernelMemory& memory, const Layouts& layouts, con
     bool is_sane = cache.size_bytes >= 8 && cache.object_bytes <= cache.size_bytes && cache.left_pad_bytes < cache.size_bytes &&
                    cache.free_pointer + u64{8} <= cache.size_bytes;
     if (is_sane) {
+      if (layouts.origins.track) {
+        u32 flags = load_unchecked<u32>(bytes.data() + layout.flags);
+        cache.requested_at = requested_at(memory, *layouts.origins.track, cache, flags);
+      }
       if (layouts.sheaves) read_sheaf_members(memory, *layouts.sheaves, slub, cache);
       slub.by_address.emplace(address.value, static_cast<u32>(slub.caches.size()));
       slub.caches.push_back(std::move(cache));

@@ -19,6 +19,7 @@ struct Cache {
   u32 size_bytes = 0, object_bytes = 0;  // of a slot, of the object in it
   u32 free_pointer = 0;                  // offset in the object at which a free one holds the next
   u32 left_pad_bytes = 0;
+  u32 requested_at = 0;  // where behind an object the size that was asked for is noted (Shape::requested_at)
   u64 random = 0;
   bool is_hardened = false;
   bool is_merged = false;     // other caches' objects are in it too

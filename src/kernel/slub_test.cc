@@ -276,6 +276,29 @@ TEST_P(SlubTest, ObjectsOfAnUntrackedCacheAreNeitherReportedNorScanned) {
   }
 }
 
+// The bytes behind it were not cleared when the object was handed out.
+TEST_P(SlubTest, WhereTheSizeThatWasAskedForIsNotedTheBytesBehindItDoNotCount) {
+  u32 track_bytes = kernel_.types().size("track");
+  auto flag = [&](std::string_view name, u32 otherwise) {
+    return GetParam().is_typed ? 1U << kernel_.types().enumerator("_slab_flag_bits", name) : otherwise;
+  };
+  u32 tracked = flag("_SLAB_STORE_USER", 0x1'0000), kmalloc = flag("_SLAB_KMALLOC", 0x1000);
+  for (u32 flags : {0U, tracked, kmalloc, tracked | kmalloc}) {
+    u32 noted_at = 64 + 8 + 2 * track_bytes;
+    u32 cache = kernel_.add_cache(
+        {.name = "kmalloc-64", .object_bytes = 64, .size_bytes = noted_at + 8, .free_pointer = 64, .flags = flags});
+    kernel_.put(kernel_.cache(cache).address, "kmem_cache", "inuse", 64);
+    Addr holder = kernel_.allocate(cache), asked_for = kernel_.kmalloc(64), stale = kernel_.kmalloc(64);
+    kernel_.add_root_to(holder);
+    kernel_.point(holder + 16, asked_for);
+    kernel_.point(holder + 24, stale);
+    kernel_.put_word(holder + noted_at, 24);
+    FakeScan scan = kernel_.scan();
+    EXPECT_EQ(scan.verdict(asked_for), H) << flags;
+    EXPECT_EQ(scan.verdict(stale), flags == (tracked | kmalloc) ? L : H) << flags;
+  }
+}
+
 TEST_P(CpuSlabTest, CountsWhatTheKernelCounts) {
   kernel_.make_cpu_slab(object_[0], 1);
   FakeScan scan = kernel_.scan();

@@ -84,7 +84,7 @@ class ContentScanner {
     const Shape& shape = snapshot_.shape_of(span);
     u64 size = snapshot_.contents_bytes(span);
     if (span.has(span_flag::kReplicated) || size > buffer_.size()) return {};
-    if (span.slots == 1) return span.has(span_flag::kFiltered) ? Range{span.start, size} : aligned({span.start, size});
+    if (span.slots == 1) return is_plain(span) ? aligned({span.start, size}) : Range{span.start, size};
     u64 wanted = size > kPage / 2 ? pending.count(span.first_slot, span.slots) : span.slots;
     return wanted * (kReadCost + shape.object_bytes) < size ? Range{} : Range{span.start, size};
   }
@@ -99,7 +99,7 @@ class ContentScanner {
       return {};
     }
     u64 size = snapshot_.contents_bytes(span);
-    if (size > buffer_.size() || (span.slots == 1 && !span.has(span_flag::kFiltered))) return scan_big(span, pending);
+    if (size > buffer_.size() || (span.slots == 1 && is_plain(span))) return scan_big(span, pending);
     if (at_once(span, pending).size_bytes == 0) return scan_single(span, pending);
     auto contents = memory_.view(span.start, std::span(buffer_).first(size));
     if (!contents && contents.error().code() != ErrorCode::NotMapped) return std::move(contents).error();
@@ -110,7 +110,7 @@ class ContentScanner {
     }
     pending.for_each(span.first_slot, span.slots, [&](u64 slot) {
       pending.clear(slot);
-      scan_object(span, slot, contents->subspan((slot - span.first_slot) * shape.stride_bytes, shape.object_bytes));
+      scan_object(span, slot, contents->subspan((slot - span.first_slot) * shape.stride_bytes, shape.used_bytes()));
     });
     return {};
   }
@@ -143,6 +143,11 @@ class ContentScanner {
   static constexpr u64 kPage = 4096;
   // A read costs about as much as so many bytes of one.
   static constexpr u64 kReadCost = 1024;
+
+  // All words of its blocks count.
+  bool is_plain(const Span& span) const {
+    return !span.has(span_flag::kFiltered) && snapshot_.shape_of(span).requested_at == 0;
+  }
 
   // Without the bytes before the first word.
   static Range aligned(Range range) {
@@ -189,7 +194,7 @@ class ContentScanner {
     u64 end = span.first_slot + span.slots;
     for (u64 slot = pending.find_in(span.first_slot, end); slot < end; slot = pending.find_in(slot + 1, end)) {
       pending.clear(slot);
-      u64 size = snapshot_.shape_of(span).object_bytes;
+      u64 size = snapshot_.shape_of(span).used_bytes();
       auto contents = memory_.view(snapshot_.slot_address(span, slot), std::span(buffer_).first(size));
       if (!contents && contents.error().code() != ErrorCode::NotMapped) return std::move(contents).error();
       if (contents)
@@ -200,8 +205,10 @@ class ContentScanner {
     return {};
   }
 
-  void scan_object(const Span& span, u64 slot, Bytes object) {
+  // `contents`: what the slot uses.
+  void scan_object(const Span& span, u64 slot, Bytes contents) {
     Addr at = snapshot_.slot_address(span, slot);
+    Bytes object = contents.first(snapshot_.shape_of(span).scanned_bytes(contents));
     if (!span.has(span_flag::kFiltered)) {
       scan_words(object, at);
       return;

@@ -90,6 +90,30 @@ TEST(Mark, ThePaddingOfASlotIsNotScanned_TheObjectIs) {
   }
 }
 
+TEST(Mark, OfAnObjectOnlyWhatWasAskedForIsScanned_AllOfItWhereThatMakesNoSense) {
+  struct Case {
+    u32 requested_bytes;
+    bool counts_at_40;
+  };
+  for (Case c : {Case{40, false}, Case{44, false}, Case{48, true}, Case{64, true}, Case{0, true}, Case{65, true}}) {
+    // The last slot of a slab, a single block, few of many objects in a big slab.
+    for (auto [slots, slot] : {std::pair(2U, 1U), std::pair(1U, 0U), std::pair(40U, 39U)}) {
+      FakeHeap heap;
+      heap.add_slab(kLinear, slots, 96, 64);
+      heap.snapshot.shapes.back().requested_at = 80;
+      Addr holder = kLinear + slot * 96, next = kLinear + 2 * kPage;
+      u64 inside = heap.add_block(next, 64), behind = heap.add_block(next + kPage, 64);
+      heap.memory.put(holder + 80, c.requested_bytes);
+      heap.add_root_to(holder);
+      heap.point(holder + 32, next);
+      heap.point(holder + 40, next + kPage);
+      MarkResult result = heap.mark();
+      EXPECT_TRUE(result.reached.test(inside)) << c.requested_bytes << " " << slots;
+      EXPECT_EQ(result.reached.test(behind), c.counts_at_40) << c.requested_bytes << " " << slots;
+    }
+  }
+}
+
 TEST(Mark, ABlockWithNoScanIsReached_WhatItPointsToIsNot) {
   for (u8 flags : {u8{0}, span_flag::kNoScan}) {
     FakeHeap heap;

@@ -15,10 +15,11 @@ const char* to_string(RootKind kind) {
   bug("no such kind of root");
 }
 
-u32 Snapshot::add_shape(u64 stride_bytes, u64 object_bytes, u32 owner) {
+u32 Snapshot::add_shape(u64 stride_bytes, u64 object_bytes, u32 owner, u32 requested_at) {
   VERIFY(stride_bytes != 0 && object_bytes <= stride_bytes && shapes.size() < (1U << 24));
+  VERIFY(requested_at == 0 || (requested_at >= object_bytes && u64{requested_at} + 4 <= stride_bytes));
   u64 reciprocal = stride_bytes == 1 ? 0 : ~u64{0} / stride_bytes + 1;
-  shapes.push_back({stride_bytes, object_bytes, owner, reciprocal});
+  shapes.push_back({stride_bytes, object_bytes, owner, requested_at, reciprocal});
   return static_cast<u32>(shapes.size() - 1);
 }
 

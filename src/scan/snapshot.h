@@ -20,7 +20,19 @@ struct Shape {
   u64 stride_bytes = 0;
   u64 object_bytes = 0;
   u32 owner = 0;       // whose blocks these are: a number that the target gives meaning to, the same in every snapshot
+  // Where in a slot, behind the object, a u32 says how many of the object's bytes were asked for: only these are scanned, the
+  // others may hold what the slot's last owner left. 0: that is not noted.
+  u32 requested_at = 0;
   u64 reciprocal = 0;  // ceil(2^64 / stride), so that slots are found without a division; set by Snapshot::add_shape
+
+  // Of a slot, from the object's start: the object, and what is noted behind it.
+  u64 used_bytes() const { return requested_at == 0 ? object_bytes : u64{requested_at} + 4; }
+  // How much of the object to scan; `slot` holds its used_bytes().
+  u64 scanned_bytes(Bytes slot) const {
+    if (requested_at == 0) return object_bytes;
+    u64 requested = load_unchecked<u32>(slot.data() + requested_at);
+    return requested == 0 || requested > object_bytes ? object_bytes : requested;
+  }
 };
 
 // How a span is treated; a sum of these.
@@ -116,7 +128,7 @@ struct Snapshot {
         copy_offsets(resource) {}
 
   // Adds a shape; the number is what Span::shape holds. At most 2^24.
-  u32 add_shape(u64 stride_bytes, u64 object_bytes, u32 owner);
+  u32 add_shape(u64 stride_bytes, u64 object_bytes, u32 owner, u32 requested_at = 0);
   // Adds a span of `slots` new slots, none of them live; its number is its index in `spans`.
   u32 add_span(Addr start, u32 slots, u32 shape, u8 flags);
   // Room for so many more spans and slots: there may be millions, and what grows step by step is held twice at times.
@@ -129,10 +141,10 @@ struct Snapshot {
 
   const Shape& shape_of(const Span& span) const { return shapes[span.shape]; }
   u64 size_bytes(const Span& span) const { return span.slots * shapes[span.shape].stride_bytes; }
-  // From the first object to the end of the last.
+  // From the first object to the end of what matters of the last slot.
   u64 contents_bytes(const Span& span) const {
     const Shape& shape = shapes[span.shape];
-    return (span.slots - 1) * shape.stride_bytes + shape.object_bytes;
+    return (span.slots - 1) * shape.stride_bytes + shape.used_bytes();
   }
   Addr slot_address(const Span& span, u64 slot) const {
     return span.start + (slot - span.first_slot) * shapes[span.shape].stride_bytes;
