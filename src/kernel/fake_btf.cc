@@ -101,11 +101,14 @@ struct task_struct 1024
   ptr mm 216
   u32 pid 240
   u64 start_time 248
+  ptr worker_private 264
   u8[16] comm 320
   ptr files 344
   ptr signal 352
   list_head thread_node 360
   thread_struct thread 512
+struct kthread 64
+  ptr threadfn 16
 struct signal_struct 64
   list_head thread_head 16
 struct .mm_words 128
@@ -459,6 +462,8 @@ FakeTypes FakeTypes::of(const FakeVersion& version) {
   types.add(version.is_typed ? kNewHandleTypes : kOldHandleTypes);
   if (!version.has_slab) {
     types.add(kOldestTypes);
+    auto& fields = types.find("task_struct")->fields;
+    std::ranges::find(fields, "worker_private", &Field::name)->name = "set_child_tid";
     types.add(kOldestTrackTypes);
     types.remove("stack_record");
     types.remove("handle_parts");

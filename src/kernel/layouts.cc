@@ -256,8 +256,12 @@ TaskLayout task_layout(Resolver& r) {
   t.fdt_max_fds = r.at("fdtable", "max_fds");
   t.fdt_fd = r.at("fdtable", "fd");
   t.file_private_data = r.at("file", "private_data");
-  t.read_bytes =
-      std::max({t.stack, t.on_cpu.offset_bytes, t.tasks, t.mm, t.pid, t.comm + 16u, t.files, t.signal, t.thread_node, t.sp}) + 8;
+  // 5.10 has it in a member that is for something else in other tasks.
+  t.kthread = r.maybe("task_struct", {"worker_private", "set_child_tid"});
+  t.threadfn = r.maybe("kthread", {"threadfn"});
+  t.read_bytes = std::max({t.stack, t.on_cpu.offset_bytes, t.tasks, t.mm, t.pid, t.comm + 16u, t.files, t.signal, t.thread_node,
+                           t.sp, t.kthread.value_or(0)}) +
+                 8;
   return t;
 }
 

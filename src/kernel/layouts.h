@@ -94,6 +94,8 @@ struct TaskLayout {
   Offset fpu;  // the floating point state, user space's registers, stands from here to the end of the object
   Offset signal_thread_head, mm_start_stack, files_fdt, fdt_max_fds, fdt_fd, file_private_data;
   u32 read_bytes;
+  MaybeOffset kthread;   // of a kernel thread: its struct kthread
+  MaybeOffset threadfn;  // in it: the function that the thread runs
 };
 
 struct ModuleLayout {

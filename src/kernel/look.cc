@@ -10,6 +10,7 @@
 #include "kernel/code_constants.h"
 #include "kernel/cpu_free_pages.h"
 #include "kernel/page_blocks.h"
+#include "kernel/prologue.h"
 #include "kernel/rcu_pages.h"
 #include "kernel/sheaves.h"
 
@@ -422,7 +423,10 @@ class Builder {
       return;
     }
     StackText text = kernel_.stack_text;
-    if (!task.is_kernel_thread) text.kthread.reset();
+    if (task.is_kernel_thread)
+      text.saved_registers = registers_saved_by(task);
+    else
+      text.kthread.reset();
     StackRoots roots;
     add_sleeping_stack(frames.start, bytes, kernel_.layouts.switch_frame_bytes.value_or(0), text, roots);
     for (Range range : roots.ranges) snapshot_.roots.push_back({range, RootKind::Stacks});
@@ -431,6 +435,20 @@ class Builder {
       if (kernel_.notes_places) snapshot_.root_word_places.push_back(word.at);
     }
   }
+
+  // By the function that a kernel thread runs.
+  unsigned registers_saved_by(const Task& task) {
+    constexpr u64 kPrologueBytes = 64;
+    const MaybeOffset& threadfn = kernel_.layouts.task.threadfn;
+    if (!task.kthread || !threadfn) return 0;
+    auto function = read_value<u64>(memory_, task.kthread + *threadfn);
+    if (!function || !is_code(Addr{*function})) return 0;
+    auto [known, is_new] = saved_registers_.try_emplace(*function, 0);
+    std::array<std::byte, kPrologueBytes> code;
+    if (is_new && memory_.read(Addr{*function}, code)) known->second = saved_registers(code);
+    return known->second;
+  }
+  bool is_code(Addr at) const { return kernel_.stack_text.kernel.contains(at) || space_.modules.contains(at); }
 
   void make_index() {
     std::vector<SortedWindow> windows{{space_.vmalloc, false}, {space_.modules, false}, {look_->percpu.first_unit, true}};
@@ -559,14 +577,15 @@ class Builder {
   Vmalloc vmalloc_;
   Tasks tasks_;
   Kfence kfence_;
-  FrameBits tails_;                               // of plain pages: not the first of their blocks
-  std::unordered_set<u64> dead_stack_tasks_;      // kernel threads whose stacks hold nothing
-  std::unordered_set<u64> stacks_;                // lowest addresses of live tasks' stacks
-  std::unordered_set<u64> stack_callers_;         // who allocates stacks
-  u64 stack_bytes_ = 0;                           // of one; all are equal
-  std::unordered_set<u64> claimed_;               // frames behind vmalloc and per-CPU memory
-  std::vector<std::pair<Addr, u32>> area_spans_;  // vm_struct, span of its area
-  std::map<std::pair<u64, u32>, u32> shapes_;     // by size and owner
+  FrameBits tails_;                                    // of plain pages: not the first of their blocks
+  std::unordered_map<u64, unsigned> saved_registers_;  // of functions that kernel threads run, by address
+  std::unordered_set<u64> dead_stack_tasks_;           // kernel threads whose stacks hold nothing
+  std::unordered_set<u64> stacks_;                     // lowest addresses of live tasks' stacks
+  std::unordered_set<u64> stack_callers_;              // who allocates stacks
+  u64 stack_bytes_ = 0;                                // of one; all are equal
+  std::unordered_set<u64> claimed_;                    // frames behind vmalloc and per-CPU memory
+  std::vector<std::pair<Addr, u32>> area_spans_;       // vm_struct, span of its area
+  std::map<std::pair<u64, u32>, u32> shapes_;          // by size and owner
   std::unordered_set<u32> filtered_shapes_;
 };
 

@@ -15,7 +15,7 @@ struct TrackLayout {
   u32 frame_count = 0;
   u32 cache_inuse;  // kmem_cache.inuse
   u64 store_user;   // the flag of caches that are tracked
-  u64 kmalloc;      // and of those that note the size that was asked for behind both tracks, since v6.1 (6edf2576a6cc)
+  u64 kmalloc;      // and of those that note the size that was asked for behind both tracks; 5.10 has neither
 
   // Where the first track is, from the object's start: behind the object, and behind the free pointer where that stands outside
   // of it (get_info_end() in mm/slub.c).

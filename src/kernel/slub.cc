@@ -192,7 +192,8 @@ class SlabReader {
 
   u32 shape_of(const Cache& cache, u32 number, OwnerOf& owners) {
     auto [shape, is_new] = shapes_.try_emplace(number, 0);
-    if (is_new) shape->second = snapshot_.add_shape(cache.size_bytes, cache.object_bytes, owners.owner_of(cache), cache.requested_at);
+    if (is_new)
+      shape->second = snapshot_.add_shape(cache.size_bytes, cache.object_bytes, owners.owner_of(cache), cache.requested_at);
     return shape->second;
   }
 

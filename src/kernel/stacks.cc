@@ -30,6 +30,7 @@ void add_sleeping_stack(Addr sp, Bytes frames, u64 switch_frame_bytes, const Sta
     }
   }
   if (end != size) {
+    end -= std::min(end - begin, u64{text.saved_registers} * 8);
     std::vector<u64> dead;
     for (u64 at = end; at < size; at += 8) dead.push_back(word(at));
     for (u64 at = begin; at < end; at += 8) {

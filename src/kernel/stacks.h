@@ -7,7 +7,9 @@
 //   address, is kept.
 // - In a kernel thread, the frames of kthread() and ret_from_fork(), at the bottom: they go on pointing to the struct
 //   kthread_create_info that was freed before the thread's function ran. Copies of their words further up are left out as well:
-//   saved registers, and what earlier calls left behind. The thread's data loses nothing: struct kthread points to it.
+//   saved registers, and what earlier calls left behind. The thread's data loses nothing: struct kthread points to it. What the
+//   thread's function saved for kthread() is as dead: kthread() never goes on with it, and one of them is an address on the stack
+//   of the thread's creator, who may have ended.
 #pragma once
 #include <optional>
 #include <vector>
@@ -20,6 +22,7 @@ namespace orphan::kernel {
 struct StackText {
   Range kernel;                  // code of the kernel image
   std::optional<Range> kthread;  // of kthread()
+  unsigned saved_registers = 0;  // by the function that kthread() called, on entry
 };
 
 // `frames` are the bytes from the saved stack pointer, `sp`, to the end of the stack; `switch_frame_bytes` is what the context

@@ -60,6 +60,21 @@ TEST(SleepingStack, OfAKernelThreadOnlyTheFramesAboveKthreadCount_WithoutCopiesO
   EXPECT_EQ(count_of(roots, 0x2222), 0);
 }
 
+TEST(SleepingStack, WhatAKernelThreadsFunctionSavedDoesNotCount_NorItsCopies) {
+  std::vector<u64> words(64);
+  words[10] = kText + 5;
+  words[20] = words[49] = 0x1111;
+  words[48] = 0x2222;
+  words[47] = 0x3333;
+  words[50] = kKthread + 4;
+  StackText text = kStackText;
+  text.saved_registers = 2;
+  StackRoots roots = roots_of(words, text);
+  EXPECT_EQ(count_of(roots, 0x1111), 0);
+  EXPECT_EQ(count_of(roots, 0x2222), 0);
+  EXPECT_EQ(count_of(roots, 0x3333), 1);
+}
+
 TEST(SleepingStack, OfSeveralAddressesInKthreadTheHighestIsTaken) {
   std::vector<u64> words(64);
   words[30] = kKthread + 8;  // left behind by an earlier call
@@ -81,6 +96,9 @@ TEST(SleepingStack, AShortStackIsReadToItsEndAndNoFurther) {
     for (u64 word : {u64{0}, kText + 1, kKthread + 1}) {
       StackRoots roots = roots_of(std::vector<u64>(count, word));
       for (Range range : roots.ranges) EXPECT_TRUE((Range{kSp, count * 8}.contains(range)));
+      StackText text = kStackText;
+      text.saved_registers = 6;
+      EXPECT_LE(roots_of(std::vector<u64>(count, word), text).words.size(), count);
     }
   }
 }

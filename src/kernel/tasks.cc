@@ -98,6 +98,7 @@ class Reader {
     const std::byte* on_cpu = bytes_.data() + layout_.on_cpu.offset_bytes;
     task.is_running = layout_.on_cpu.size_bytes == 1 ? *on_cpu != std::byte{0} : load_unchecked<u32>(on_cpu) != 0;
     task.is_kernel_thread = word(layout_.mm) == 0;
+    if (task.is_kernel_thread && layout_.kthread) task.kthread = Addr{word(*layout_.kthread)};
     task.is_ours = is_ours(Addr{word(layout_.mm)});
     if (task.is_ours && !our_files_) our_files_ = Addr{word(layout_.files)};
     result_.tasks.push_back(task);

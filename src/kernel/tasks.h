@@ -12,6 +12,7 @@ struct Task {
   Addr task;      // its struct task_struct
   Addr stack;     // lowest address of its stack
   Addr saved_sp;  // where its live frames begin, when it is off the CPU
+  Addr kthread;   // of a kernel thread: its struct kthread, or nothing
   u32 pid = 0;
   std::string name;  // comm
   bool is_running = false;

@@ -227,6 +227,23 @@ TEST_P(TasksTest, TheFramesBelowAKernelThreadsFunctionDoNotCount_OfAProcessTheyD
   EXPECT_EQ(with_pointer_at(call + 16), H);
 }
 
+TEST_P(TasksTest, RegistersThatAKernelThreadsFunctionSavedDoNotCount_ItsVariablesDo) {
+  kernel_.stack_text.kthread = Range{FakeKernel::kText + 0x800, 0x80};
+  Addr call = kernel_.stack_of(task_) + kStackBytes - 256;
+  kernel_.put_word(call, FakeKernel::kText.value + 0x840);
+  Addr function = FakeKernel::kText + 0x900;
+  for (u64 i = 0; i < 8; ++i) kernel_.ram().put(function + i, u8(i < 2 ? 0x55 : 0xc3));  // twice push %rbp; ret
+  EXPECT_EQ(with_pointer_at(call - 8), H);
+  Addr kthread = kernel_.kmalloc(64);
+  kernel_.put(kthread, "kthread", "threadfn", function);
+  put(task_, GetParam().has_slab ? "worker_private" : "set_child_tid", kthread.value);
+  EXPECT_EQ(with_pointer_at(call - 8), L);
+  EXPECT_EQ(with_pointer_at(call - 16), L);
+  EXPECT_EQ(with_pointer_at(call - 24), H);
+  kernel_.put(kthread, "kthread", "threadfn", kthread);
+  EXPECT_EQ(with_pointer_at(call - 8), H) << "that is no code";
+}
+
 // --- the task itself ---
 
 TEST_P(TasksTest, UserSpacesRegistersDoNotCount_WhatStandsBeforeThemDoes) {

@@ -145,9 +145,7 @@ class ContentScanner {
   static constexpr u64 kReadCost = 1024;
 
   // All words of its blocks count.
-  bool is_plain(const Span& span) const {
-    return !span.has(span_flag::kFiltered) && snapshot_.shape_of(span).requested_at == 0;
-  }
+  bool is_plain(const Span& span) const { return !span.has(span_flag::kFiltered) && snapshot_.shape_of(span).requested_at == 0; }
 
   // Without the bytes before the first word.
   static Range aligned(Range range) {

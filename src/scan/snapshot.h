@@ -19,7 +19,7 @@ namespace orphan {
 struct Shape {
   u64 stride_bytes = 0;
   u64 object_bytes = 0;
-  u32 owner = 0;       // whose blocks these are: a number that the target gives meaning to, the same in every snapshot
+  u32 owner = 0;  // whose blocks these are: a number that the target gives meaning to, the same in every snapshot
   // Where in a slot, behind the object, a u32 says how many of the object's bytes were asked for: only these are scanned, the
   // others may hold what the slot's last owner left. 0: that is not noted.
   u32 requested_at = 0;
