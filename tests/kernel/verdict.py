@@ -2,11 +2,12 @@
 """Compare what orphan reports with what the module leaky says it did. Every check returns a list of complaints."""
 
 import re
+import statistics
 from dataclasses import dataclass
 
 # Where caches' objects move between our count and the kernel's own: on an idle machine hardly at all.
 IDLE_DIFFERENCE = 16
-LOAD_DIFFERENCE = 0.02
+LOAD_DIFFERENCE, MOST_LOAD_DIFFERENCE = 0.02, 0.1
 # A stale word somewhere may hide a leak (docs/limits.md): that many of those planted. Nothing may be reported falsely.
 MISSED_AT_MOST = 0.01
 
@@ -218,17 +219,21 @@ def check_sums(report):
     return complaints
 
 
-def check_self_test(report, mode):
-    """Our count of every cache against the kernel's."""
-    test = report["self_test"]
-    if test is None:
+def check_self_tests(reports, mode):
+    """Our count of every cache against the kernel's, in all scans of a guest."""
+    tests = [report["self_test"] for report in reports]
+    if None in tests:
         return ["no self-test"]
     if mode == "load":
-        off = abs(test["ours"] - test["slabinfo"])
-        return [f"self-test: {test['ours']} objects here, {test['slabinfo']} in slabinfo"] * (
-            off > LOAD_DIFFERENCE * test["slabinfo"])
+        # The kernel counts some time before or after us, and a busy one makes and frees a thousand objects meanwhile. What is
+        # counted wrong is so in every scan.
+        shares = [abs(test["ours"] - test["slabinfo"]) / test["slabinfo"] for test in tests]
+        usual = statistics.median(shares)
+        return ([f"self-test: {share:.1%} of the objects more or less than in slabinfo" for share in shares
+                 if share > MOST_LOAD_DIFFERENCE] +
+                [f"self-test: as a rule {usual:.1%} of the objects more or less than in slabinfo"] * (usual > LOAD_DIFFERENCE))
     return [f"self-test: {entry['cache']}: {entry['ours']} objects here, {entry['slabinfo']} in slabinfo"
-            for entry in test["different"] if abs(entry["ours"] - entry["slabinfo"]) > IDLE_DIFFERENCE]
+            for test in tests for entry in test["different"] if abs(entry["ours"] - entry["slabinfo"]) > IDLE_DIFFERENCE]
 
 
 def check_coverage(report, mode):
