@@ -12,8 +12,8 @@ namespace {
 // A signal handler reaches nothing but globals.
 volatile std::sig_atomic_t interrupted = 0;
 
-void note(int) {
-  interrupted = 1;
+void note(int signal) {
+  interrupted = signal;
 }
 
 }  // namespace
@@ -32,6 +32,15 @@ void catch_interrupts() {
 
 bool is_interrupted() {
   return interrupted != 0;
+}
+
+int interrupting_signal() {
+  return interrupted;
+}
+
+void take_interrupt() {
+  interrupted = 0;
+  catch_interrupts();
 }
 
 void wait_seconds(double seconds) {

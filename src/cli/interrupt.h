@@ -7,6 +7,10 @@ namespace orphan::cli {
 // From now on the signals are noted instead of ending the program.
 void catch_interrupts();
 bool is_interrupted();
+// The signal that asked; 0: none did.
+int interrupting_signal();
+// What was asked for is done: the next signal asks for something else.
+void take_interrupt();
 // Sleeps; less when a signal comes.
 void wait_seconds(double seconds);
 

@@ -6,6 +6,7 @@
 #include "cli/account.h"
 #include "cli/scan.h"
 #include "cli/session.h"
+#include "cli/track.h"
 #include "cli/who.h"
 
 int main(int argc, char** argv) {
@@ -23,5 +24,6 @@ int main(int argc, char** argv) {
   }
   if (const WhoCommand* who = std::get_if<WhoCommand>(&command)) return run_who(*who);
   if (const AccountCommand* account = std::get_if<AccountCommand>(&command)) return run_account(*account);
+  if (const TrackCommand* track = std::get_if<TrackCommand>(&command)) return run_track(*track);
   return run_scan(std::get<ScanCommand>(command));
 }

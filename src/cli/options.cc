@@ -87,17 +87,22 @@ void add_output(CLI::App* sub, std::string& output) {
       ->type_name("FILE");
 }
 
-void add_scan(CLI::App& app, ScanCommand& scan) {
-  CLI::App* sub = app.add_subcommand("scan", "Take one look at the running kernel: several passes, then the report.");
-  sub->add_option("target", scan.target, "what to look at: kernel, or core:FILE, a recording")
-      ->check(complaint_about_target)
-      ->type_name("TARGET")
-      ->capture_default_str();
+CLI::Option* add_size(CLI::App* sub, const std::string& name, u64& bytes, const std::string& what) {
+  return sub
+      ->add_option_function<std::string>(
+          name, [&bytes](const std::string& text) { bytes = *parse_size(text); },
+          what + ": bytes, or KiB, MiB, GiB with K, M, G behind the number")
+      ->check([](const std::string& text) {
+        return parse_size(text) ? std::string()
+                                : fmt::format("'{}' is not a size, like 300M: a whole number, then K, M, G or nothing", text);
+      })
+      ->type_name("SIZE");
+}
+
+// What a scan that looks at the running kernel can be told.
+void add_looking(CLI::App* sub, ScanCommand& scan) {
   add_format(sub, kReportFormats, scan.format, "how the report is written: text, kmemleak, json");
   add_output(sub, scan.output);
-  sub->add_option("--record", scan.record, "save what is read to FILE, from which orphan scan core:FILE makes the same report")
-      ->check(complaint_about_file)
-      ->type_name("FILE");
   sub->add_option("--passes", scan.passes, "at most so many passes; they end when two agree on the candidates")
       ->check(whole_number(2, 1000))
       ->type_name("N")
@@ -114,15 +119,6 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       ->check(whole_number(0, 1'000'000'000))
       ->type_name("N")
       ->capture_default_str();
-  CLI::Option* limit =
-      sub->add_option_function<std::string>(
-             "--memory-limit", [&scan](const std::string& text) { scan.memory_limit_bytes = *parse_size(text); },
-             "use at most so much memory, even if it takes longer: bytes, or KiB, MiB, GiB with K, M, G behind the number")
-          ->check([](const std::string& text) {
-            return parse_size(text) ? std::string()
-                                    : fmt::format("'{}' is not a size, like 300M: a whole number, then K, M, G or nothing", text);
-          })
-          ->type_name("SIZE");
   sub->add_option("--threads", scan.threads, "2: another thread reads ahead, where there is more than one CPU; 1: none does")
       ->check(whole_number(1, kernel::LiveSource::kMostThreads))
       ->type_name("N")
@@ -132,16 +128,53 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   sub->add_flag(
-         "--pages", scan.pages,
-         "take pages of the page allocator for blocks, too: those that nothing refers to are listed apart, as possible leaks")
-      ->excludes(limit);
+      "--pages", scan.pages,
+      "take pages of the page allocator for blocks, too: those that nothing refers to are listed apart, as possible leaks");
   sub->add_flag("--weak", scan.weak, "show the blocks that only weak references hold; JSON always has them");
+}
+
+void add_scan(CLI::App& app, ScanCommand& scan) {
+  CLI::App* sub = app.add_subcommand("scan", "Take one look at the running kernel: several passes, then the report.");
+  sub->add_option("target", scan.target, "what to look at: kernel, or core:FILE, a recording")
+      ->check(complaint_about_target)
+      ->type_name("TARGET")
+      ->capture_default_str();
+  add_looking(sub, scan);
+  sub->add_option("--record", scan.record, "save what is read to FILE, from which orphan scan core:FILE makes the same report")
+      ->check(complaint_about_file)
+      ->type_name("FILE");
+  add_size(sub, "--memory-limit", scan.memory_limit_bytes, "use at most so much memory, even if it takes longer")
+      ->excludes(sub->get_option("--pages"));
   sub->add_flag("--list-rules", scan.list_rules, "print what is known of stock kernels, with reasons; nothing is scanned");
   sub->footer(
       "Exit status: 0 no leaks, 1 leaks, 2 wrong usage, 3 could not look, 4 looked only in part and found nothing.\n"
       "With --pages, pages that may be leaked count as leaks for it.\n"
       "Needs root and /proc/kcore. Nothing is written to the kernel. For a recording, neither is needed, and nothing is\n"
       "waited for.");
+}
+
+void add_track(CLI::App& app, TrackCommand& track) {
+  CLI::App* sub = app.add_subcommand(
+      "track", "Note who allocates what while a command runs, or until ^C; then scan, and show leaks with their stacks.");
+  add_looking(sub, track.scan);
+  add_size(sub, "--table-size", track.table_bytes, "memory for notes of allocations; by default 1/64 of the machine's");
+  sub->add_option_function<std::string>(
+         "--stacks", [&track](const std::string& text) { track.all_stacks = text == "all"; },
+         "sampled: some of each call site's, so that busy ones cost little; all: of each allocation")
+      ->check(CLI::IsMember({"sampled", "all"}))
+      ->type_name("WHICH")
+      ->default_str("sampled");
+  sub->add_option("--min-size", track.least_bytes, "note no kmalloc of fewer bytes")
+      ->check(whole_number(0, 1'000'000'000))
+      ->type_name("BYTES");
+  sub->add_option("--pid", track.pid, "note only what this process allocates, with all of its threads")
+      ->check(whole_number(1, 1 << 30))
+      ->type_name("PID");
+  sub->add_option("command", track.command, "the command and its arguments, behind --")->type_name("CMD")->expected(1, -1);
+  sub->footer(
+      "The first ^C ends the tracking, and the scan begins; the next one ends the scan with what it has.\n"
+      "Exit status: that of orphan scan, whatever the command's was.\n"
+      "Needs root, /proc/kcore, and a kernel with BPF. Nothing of the kernel's is changed, and nothing stays in it.");
 }
 
 // As the kernel and every tool prints addresses: hexadecimal digits, with or without 0x. A per-CPU cookie is a small one.
@@ -212,6 +245,8 @@ Command parse(int argc, char** argv) {
   add_who(app, who);
   AccountCommand account;
   add_account(app, account);
+  TrackCommand track;
+  add_track(app, track);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -221,6 +256,7 @@ Command parse(int argc, char** argv) {
     return Done{kUsage, fmt::format("orphan: {}; see orphan --help\n", complaint(app, error))};
   }
   if (app.got_subcommand("who")) return who;
+  if (app.got_subcommand("track")) return track;
   if (!scan.record.empty() && scan.target.starts_with(kCorePrefix))
     return Done{kUsage, fmt::format("orphan: --record: {} is a recording already; see orphan --help\n", scan.target)};
   if (app.got_subcommand("account")) return account;

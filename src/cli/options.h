@@ -44,13 +44,22 @@ struct AccountCommand {
   u64 top = 10;
 };
 
+struct TrackCommand {
+  ScanCommand scan;                  // of what comes after
+  std::vector<std::string> command;  // empty: until the user stops it
+  u64 table_bytes = 0;               // 0: a share of the machine's memory
+  bool all_stacks = false;
+  u32 least_bytes = 0;
+  u32 pid = 0;  // 0: everybody
+};
+
 // Nothing to run: the text goes to standard output (help, version) or standard error, and the program ends.
 struct Done {
   int status = 0;
   std::string text;
 };
 
-using Command = std::variant<ScanCommand, WhoCommand, AccountCommand, Done>;
+using Command = std::variant<ScanCommand, WhoCommand, AccountCommand, TrackCommand, Done>;
 Command parse(int argc, char** argv);
 
 }  // namespace orphan::cli

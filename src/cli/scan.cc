@@ -16,7 +16,6 @@
 #include "report/text.h"
 
 namespace orphan::cli {
-namespace {
 
 std::string print(const Report& report, const ScanCommand& command) {
   switch (command.format) {
@@ -33,6 +32,8 @@ int status_of(const Report& report) {
   return is_partial ? kPartial : kClean;
 }
 
+namespace {
+
 Result<std::vector<SuppressionRule>> read_suppressions(const std::vector<std::string>& files) {
   std::vector<SuppressionRule> all;
   for (const std::string& file : files) {
@@ -42,6 +43,21 @@ Result<std::vector<SuppressionRule>> read_suppressions(const std::vector<std::st
   }
   return all;
 }
+
+}  // namespace
+
+Result<kernel::ScanOptions> scan_options(const ScanCommand& command) {
+  return kernel::ScanOptions{.max_passes = command.passes,
+                             .interval_s = command.interval_s,
+                             .min_age_s = command.min_age_s,
+                             .max_objects = command.max_objects,
+                             .memory_limit_bytes = command.memory_limit_bytes,
+                             .pages = command.pages,
+                             .suppressions = TRY(read_suppressions(command.suppressions)),
+                             .version = ORPHAN_VERSION};
+}
+
+namespace {
 
 // A scan of this machine's kernel or of a recording of one, and what it takes.
 struct Run {
@@ -72,20 +88,12 @@ struct Run {
 
   Result<Report> look() {
     TRY(session.check(command.output));
-    auto suppressions = TRY(read_suppressions(command.suppressions));
+    auto options = TRY(scan_options(command));
     TRY(open_files());
     auto go_on = [this] { return keep_going(); };
     auto target = TRY(kernel::Target::open(
         [this] { return open_source(); }, paths,
         {.keep_going = go_on, .progress = [this](std::string_view what) { session.step(std::string(what)); }}));
-    kernel::ScanOptions options{.max_passes = command.passes,
-                                .interval_s = command.interval_s,
-                                .min_age_s = command.min_age_s,
-                                .max_objects = command.max_objects,
-                                .memory_limit_bytes = command.memory_limit_bytes,
-                                .pages = command.pages,
-                                .suppressions = std::move(suppressions),
-                                .version = ORPHAN_VERSION};
     kernel::ScanHooks hooks{.keep_going = go_on, .wait = {}, .progress = [this](const std::string& what) { session.step(what); }};
     if (!recording) hooks.wait = wait_seconds;
     auto report = kernel::scan(*target, options, hooks);

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The subcommand `orphan scan`, from its options to its exit status.
 #pragma once
 #include "cli/options.h"
+#include "kernel/scan.h"
 
 namespace orphan::cli {
 
-// Runs `orphan scan`; returns the exit status.
 int run_scan(const ScanCommand& command);
+
+// What every command that ends with a scan does the same.
+Result<kernel::ScanOptions> scan_options(const ScanCommand& command);
+std::string print(const Report& report, const ScanCommand& command);
+int status_of(const Report& report);
 
 }  // namespace orphan::cli

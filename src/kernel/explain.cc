@@ -20,6 +20,7 @@ Explainer::Explainer(const Kernel& kernel, Input input)
       text_of_(std::move(input.text_of)),
       module_btf_(std::move(input.module_btf)),
       leaked_(std::move(input.leaked)),
+      records_(input.records),
       origins_(kernel_, input.look == nullptr ? std::span<const Task>() : std::span<const Task>(input.look->tasks)),
       charges_(kernel_, input.btf),
       types_(input.btf, text_of_, module_btf_) {
@@ -48,16 +49,24 @@ void Explainer::finish(Leak& group) const {
   types_.name_fields(group);
 }
 
-const Origin& Explainer::origin_of(const Owner& owner, Addr block) {
+const Origin& Explainer::origin_of(const Owner& owner, Addr block, u64 size_bytes) {
   if (last_block_ == block) return last_origin_;
   last_block_ = block;
+  auto record = records_ != nullptr ? records_->of(owner, block, size_bytes) : std::nullopt;
+  was_last_seen_ = record.has_value();
+  if (record) return last_origin_ = origins_.of(*record);
   bool are_pages = owner.kind == BlockKind::LargeKmalloc || owner.kind == BlockKind::Pages;
   last_origin_ = owner.kind == BlockKind::Slab ? origins_.of(block) : are_pages ? origins_.of_pages(block) : Origin{};
   return last_origin_;
 }
 
-u32 Explainer::stack_of(const Owner& owner, Addr block) {
-  if (u32 stack = origin_of(owner, block).stack; stack != 0) return stack;
+bool Explainer::was_seen(const Owner& owner, Addr block, u64 size_bytes) {
+  origin_of(owner, block, size_bytes);
+  return was_last_seen_;
+}
+
+u32 Explainer::stack_of(const Owner& owner, Addr block, u64 size_bytes) {
+  if (u32 stack = origin_of(owner, block, size_bytes).stack; stack != 0) return stack;
   auto line = charges_.line_of(owner, block);
   if (!line) return 0;
   auto number = static_cast<u32>(lines_.size());
@@ -79,7 +88,7 @@ std::vector<Frame> Explainer::frames(const Owner& owner, u32 stack) const {
 }
 
 void Explainer::explain(const Owner& owner, Leak& group, LeakedObject& object) {
-  const Origin& origin = origin_of(owner, object.address);
+  const Origin& origin = origin_of(owner, object.address, object.size_bytes);
   object.pid = origin.pid;
   object.comm = origin.comm;
   object.jiffies = origin.jiffies;

@@ -20,13 +20,16 @@ class Explainer {
     const Symbols& symbols;
     BitVector leaked;  // by slots of the look
     TextOf text_of;
-    std::string module_btf;  // the folder
+    std::string module_btf;                      // the folder
+    const AllocationRecords* records = nullptr;  // of allocations that were seen; null: none were
   };
   Explainer(const Kernel& kernel, Input input);
   Explainer(const Explainer&) = delete;
 
   // A number for the stack on which the block was allocated: equal for equal stacks. 0: not known.
-  u32 stack_of(const Owner& owner, Addr block);
+  u32 stack_of(const Owner& owner, Addr block, u64 size_bytes);
+  // Whether its allocation was seen: in Input::records.
+  bool was_seen(const Owner& owner, Addr block, u64 size_bytes);
   // The stack of that number; where it is not known the caller that the owner has.
   std::vector<Frame> frames(const Owner& owner, u32 stack) const;
   // Of a new group: whose blocks these are, the stack of that number, and the type where the cache has one of its own.
@@ -39,7 +42,7 @@ class Explainer {
   void finish(Leak& group) const;
 
  private:
-  const Origin& origin_of(const Owner& owner, Addr block);
+  const Origin& origin_of(const Owner& owner, Addr block, u64 size_bytes);
 
   Kernel kernel_;
   const Btf& btf_;
@@ -47,6 +50,7 @@ class Explainer {
   TextOf text_of_;
   std::string module_btf_;
   BitVector leaked_;
+  const AllocationRecords* records_;
   Origins origins_;
   Charges charges_;
   std::optional<Pointees> pointees_;
@@ -55,6 +59,7 @@ class Explainer {
   std::vector<CodeLine> lines_;
   Addr last_block_;  // whose origin this is
   Origin last_origin_;
+  bool was_last_seen_ = false;
 };
 
 }  // namespace orphan::kernel

@@ -81,16 +81,16 @@ TEST_F(ExplainTest, ObjectsOfOneLineHaveOneNumber_ThoseOfAnotherAnother_AndTheUn
   tag(object_, "widget_probe");
   tag(same, "widget_probe");
   tag(other, "widget_open");
-  u32 number = explainer().stack_of(owner_, object_);
+  u32 number = explainer().stack_of(owner_, object_, 64);
   EXPECT_NE(number, 0U);
-  EXPECT_EQ(explainer().stack_of(owner_, same), number);
-  EXPECT_NE(explainer().stack_of(owner_, other), number);
-  EXPECT_EQ(explainer().stack_of(owner_, untagged), 0U);
+  EXPECT_EQ(explainer().stack_of(owner_, same, 64), number);
+  EXPECT_NE(explainer().stack_of(owner_, other, 64), number);
+  EXPECT_EQ(explainer().stack_of(owner_, untagged, 64), 0U);
 }
 
 TEST_F(ExplainTest, ALineIsAFrameWithoutAnAddress) {
   tag(object_, "widget_probe");
-  auto frames = explainer().frames(owner_, explainer().stack_of(owner_, object_));
+  auto frames = explainer().frames(owner_, explainer().stack_of(owner_, object_, 64));
   ASSERT_EQ(frames.size(), 1U);
   EXPECT_EQ(frames[0].symbol, "widget_probe");
   EXPECT_EQ(frames[0].file, "widget.c");
@@ -102,7 +102,7 @@ TEST_F(ExplainTest, WhereNoStackIsKnownTheCallerThatTheOwnerHasIsTheStack) {
   EXPECT_TRUE(explainer().frames(owner_, 0).empty());
   owner_.kind = BlockKind::Vmalloc;
   owner_.caller = Addr{kFakeText + 0x44};
-  EXPECT_EQ(explainer().stack_of(owner_, kernel_.memory().space().vmalloc.start), 0U);
+  EXPECT_EQ(explainer().stack_of(owner_, kernel_.memory().space().vmalloc.start, 64), 0U);
   auto frames = explainer().frames(owner_, 0);
   ASSERT_EQ(frames.size(), 1U);
   EXPECT_EQ(frames[0].symbol, "make_ring");

@@ -40,7 +40,8 @@ LeakGroups::LeakGroups(const Input& input, Report& report)
                            .symbols = in_.target.symbols(),
                            .leaked = in_.look != nullptr ? in_.confirmation.confirmed() : BitVector(),
                            .text_of = [&target = in_.target](std::string_view name) { return target.source().text(name); },
-                           .module_btf = in_.target.paths().module_btf}),
+                           .module_btf = in_.target.paths().module_btf,
+                           .records = in_.options.records}),
       group_of_(in_.leaked.size()) {}
 
 void LeakGroups::collect() {
@@ -72,8 +73,9 @@ std::vector<LeakGroups::Group*> LeakGroups::sorted(Groups& groups) {
   for (auto& [key, group] : groups) {
     if (group.leak.total.count != 0) result.push_back(&group);
   }
-  std::ranges::stable_sort(result, std::greater<>(),
-                           [](const Group* group) { return std::pair(group->leak.retained.bytes, group->leak.total.bytes); });
+  std::ranges::stable_sort(result, std::greater<>(), [](const Group* group) {
+    return std::tuple(group->leak.was_seen, group->leak.retained.bytes, group->leak.total.bytes);
+  });
   return result;
 }
 
@@ -149,8 +151,10 @@ void LeakGroups::add(const Confirmation::Candidate& candidate, Groups& groups) {
   u32 number = is_weak ? 0 : next_leaked_++;
   if (!candidate.was_judged) unjudged_ += {1, candidate.size_bytes};
   const Owner& owner = in_.target.owners()[candidate.owner];
-  u32 stack = explainer_.stack_of(owner, candidate.address);
-  Group& group = group_of({candidate.owner, candidate.size_bytes, stack, 0}, groups);
+  u32 stack = explainer_.stack_of(owner, candidate.address, candidate.size_bytes);
+  bool was_seen = explainer_.was_seen(owner, candidate.address, candidate.size_bytes);
+  Group& group = group_of({candidate.owner, candidate.size_bytes, stack, was_seen}, groups);
+  group.leak.was_seen = was_seen;
   bool is_kept = group.leak.objects.size() < kObjectsOfEachGroup || (!is_weak && kept_objects_ < in_.options.max_objects);
   bool may_be_suppressed = owner.kind == BlockKind::Slab && suppressor_.may_match(candidate.size_bytes);
   Bytes contents;
@@ -221,7 +225,7 @@ void LeakGroups::collect_pages() {
 
 void LeakGroups::add_page(const Confirmation::Candidate& candidate) {
   const Owner& owner = in_.target.owners()[candidate.owner];
-  u32 stack = explainer_.stack_of(owner, candidate.address);
+  u32 stack = explainer_.stack_of(owner, candidate.address, candidate.size_bytes);
   Bytes contents = contents_of(candidate);
   Group& group = group_of({candidate.owner, candidate.size_bytes, stack, looks_of(contents)}, page_groups_);
   if (!group.evidence) start(group, owner, candidate, stack);

@@ -52,11 +52,11 @@ class LeakGroups {
     bool is_from_first = true, may_be_pages = false;
     Judgement judgement;
   };
-  // By owner, size, stack, and of pages what they look like.
+  // By owner, size, stack, whether the allocation was seen, and of pages what they look like.
   using GroupKey = std::tuple<u32, u64, u32, u32>;
   using Groups = std::map<GroupKey, Group>;
 
-  // Those with the most first.
+  // Those whose allocation was seen first, then those with the most.
   static std::vector<Group*> sorted(Groups& groups);
   // Returns what they have together.
   Tally put_groups(std::span<Group* const> groups, std::vector<Leak>& leaks) const;

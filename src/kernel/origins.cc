@@ -106,6 +106,14 @@ Origin Origins::of_tracked(Addr object) {
   return origin;
 }
 
+Origin Origins::of(const AllocationRecord& record) {
+  Origin origin;
+  set_task(origin, record.pid, record.jiffies);
+  origin.comm = record.comm;
+  origin.stack = number_of(record.stack);
+  return origin;
+}
+
 Origin Origins::of_pages(Addr block) {
   Origin origin;
   auto note = page_notes_.of((block - kernel_.memory.space().linear_map) / kPageBytes);

@@ -5,6 +5,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "kernel/allocation_records.h"
 #include "kernel/look.h"
 #include "kernel/page_notes.h"
 #include "kernel/stack_depot.h"
@@ -28,6 +29,8 @@ class Origins {
   Origin of(Addr object);
   // Of pages, by the first byte.
   Origin of_pages(Addr block);
+  // Of whoever was seen to allocate.
+  Origin of(const AllocationRecord& record);
   // Return addresses, innermost first.
   const std::vector<Addr>& stack(u32 number) const { return stacks_[number]; }
 

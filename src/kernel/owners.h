@@ -16,13 +16,14 @@ struct Owner {
   std::string name;  // of the cache; else of the allocator
   Addr caller;       // vmalloc: who allocated
   bool is_merged = false;
+  Addr cache = {};  // its struct kmem_cache
 };
 
 class Owners : public OwnerOf {
  public:
   u32 owner_of(const Cache& cache) override {
     return number({BlockKind::Slab, cache.address.value, cache.name, cache.object_bytes},
-                  {BlockKind::Slab, cache.name, Addr{}, cache.is_merged});
+                  {BlockKind::Slab, cache.name, Addr{}, cache.is_merged, cache.address});
   }
   u32 large_kmalloc() {
     return number({BlockKind::LargeKmalloc, 0, "", 0}, {BlockKind::LargeKmalloc, "large kmalloc", Addr{}, false});

@@ -2,6 +2,7 @@
 // The scan of a kernel: look, mark, confirm, again until two passes agree; then the report.
 #pragma once
 #include "detector/suppression_file.h"
+#include "kernel/allocation_records.h"
 #include "kernel/target.h"
 #include "report/report.h"
 
@@ -15,6 +16,7 @@ struct ScanOptions {
   u64 memory_limit_bytes = 0;  // of this process; 0: none
   bool pages = false;          // the kernel's own pages are blocks
   std::vector<SuppressionRule> suppressions;
+  const AllocationRecords* records = nullptr;  // of allocations that were seen: what leaked of these comes first
   std::string version;  // of the program, for the report
 };
 

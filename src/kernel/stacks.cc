@@ -22,11 +22,13 @@ void add_sleeping_stack(Addr sp, Bytes frames, u64 switch_frame_bytes, const Sta
     begin = at > kSavedBytes ? at - kSavedBytes : 0;
     break;
   }
-  // Where kthread() called the thread's function: the highest such address, for the same reason.
+  // Where kthread() called the thread's function: the highest such address, for the same reason. Above it ret_from_fork() may have
+  // the address of kthread() itself, which is no return address.
   u64 end = size;
   if (text.kthread) {
+    Range inside{text.kthread->start + 1, text.kthread->size_bytes - 1};
     for (u64 at = size; at >= begin + 8 && end == size; at -= 8) {
-      if (text.kthread->contains(Addr{word(at - 8)})) end = at - 8;
+      if (inside.contains(Addr{word(at - 8)})) end = at - 8;
     }
   }
   if (end != size) {

@@ -60,6 +60,17 @@ TEST(SleepingStack, OfAKernelThreadOnlyTheFramesAboveKthreadCount_WithoutCopiesO
   EXPECT_EQ(count_of(roots, 0x2222), 0);
 }
 
+TEST(SleepingStack, TheAddressOfKthreadItselfIsNoReturnAddress) {
+  std::vector<u64> words(64);
+  words[40] = 0x1111;
+  words[50] = kKthread + 4;
+  words[55] = 0x2222;
+  words[60] = kKthread;
+  StackRoots roots = roots_of(words);
+  EXPECT_EQ(count_of(roots, 0x1111), 1);
+  EXPECT_EQ(count_of(roots, 0x2222), 0);
+}
+
 TEST(SleepingStack, WhatAKernelThreadsFunctionSavedDoesNotCount_NorItsCopies) {
   std::vector<u64> words(64);
   words[10] = kText + 5;

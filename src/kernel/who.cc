@@ -112,7 +112,7 @@ class Asker {
     const Owner& owner = target_.owners[shape.owner];
     Leak group;
     LeakedObject object{.address = names_->start_of(block)};
-    explainer_->begin(owner, shape.object_bytes, explainer_->stack_of(owner, object.address), group);
+    explainer_->begin(owner, shape.object_bytes, explainer_->stack_of(owner, object.address, shape.object_bytes), group);
     group.evidence = std::move(evidence);
     explainer_->finish(group);
     explainer_->explain(owner, group, object);

@@ -116,6 +116,7 @@ struct Leak {
   Confidence confidence = Confidence::Possible;
   std::string confidence_reason = {};  // in words
   std::vector<Frame> stack = {};       // allocation site(s), innermost first; often empty
+  bool was_seen = false;               // their allocation, by a tracker
   std::vector<Evidence> evidence = {};
   std::vector<Counted> cgroups = {};       // that are charged for the objects that are listed, most objects first
   std::vector<LeakedObject> objects = {};  // as many as were asked for; total.count says how many there are

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -61,6 +62,22 @@ def lock(path, waiting_for):
             say(f"waiting for {waiting_for}")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def cached(kind, entry, fill):
+    """The directory <cache>/<kind>/<entry>, made by fill(a directory for downloads, where to unpack) when missing."""
+    place = cache_dir(kind) / entry
+    if place.is_dir():
+        return place
+    with lock(cache_dir() / f"{kind}.lock", "another download"):
+        if place.is_dir():
+            return place
+        say(f"fetching {entry}")
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as temporary:
+            unpacked = Path(temporary) / "root"
+            fill(Path(temporary), unpacked)
+            unpacked.rename(place)
+    return place
 
 
 def main(function, failure_status=1):

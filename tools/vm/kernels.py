@@ -9,11 +9,11 @@ is asked only for what is missing.
 import os
 import re
 import subprocess
-import tempfile
 from pathlib import Path
 
+import built_kernels
 import packages
-from common import Failure, cache_dir, lock, require_program, run, say
+from common import Failure, cache_dir, cached, require_program, run
 
 # First numbers of a kernel's version -> the suites that have it beside the machine's own apt sources, the best first.
 SUITES = {
@@ -27,6 +27,9 @@ SUITES = {
 # alias -> the image packages it may stand for; the highest version wins
 ALIASES = {f"{version}{flavour}": rf"linux-image-{re.escape(version)}\.[0-9][^-]*(-[0-9]+)?{flavour}-amd64"
            for version in SUITES for flavour in ("-cloud", "")}
+
+# What a user may say.
+NAMES = (*ALIASES, built_kernels.ALIAS)
 
 
 class Kernel:
@@ -56,11 +59,14 @@ class Kernel:
 
 def resolve(name):
     """The image package meant by an alias or a package name."""
+    if name == built_kernels.ALIAS:
+        names = [entry.name for entry in cache_dir("built").iterdir() if built_kernels.NAME.fullmatch(entry.name)]
+        return max(names, key=version_key) if names else built_kernels.package()
     if name in ALIASES:
         return newest_package(name)
     if re.fullmatch(r"linux-image-[0-9][a-z0-9.+-]*", name):
         return name
-    raise Failure(f"unknown kernel '{name}'; give one of {', '.join(ALIASES)}, or a linux-image-… package")
+    raise Failure(f"unknown kernel '{name}'; give one of {', '.join(NAMES)}, or a linux-image-… package")
 
 
 def newest_package(alias):
@@ -116,6 +122,9 @@ def version_key(name):
 def fetch_kernel(name):
     """The Kernel for an alias or package name, downloaded if it is not in the cache yet."""
     package = resolve(name)
+    if built_kernels.NAME.fullmatch(package):
+        stock = fetch_kernel(built_kernels.STOCK)
+        return Kernel(package, built_kernels.fetch(package, stock.root / "boot" / f"config-{stock.release}"))
 
     def fill(directory, unpacked):
         source = source_of(package, package)
@@ -143,6 +152,8 @@ def finish_kernel(unpacked, package):
 def fetch_headers(name):
     """The directory to build modules against, for a kernel alias or package name."""
     image = resolve(name)
+    if built_kernels.NAME.fullmatch(image):
+        return built_kernels.headers(fetch_kernel(name).root)
     package = image.replace("linux-image-", "linux-headers-", 1)
     place = cache_dir("headers") / package
 
@@ -190,18 +201,3 @@ def needs_other_library(file):
     listing = subprocess.run(["ldd", file], capture_output=True, text=True)
     return "GLIBC" in listing.stdout + listing.stderr and "not found" in listing.stdout + listing.stderr
 
-
-def cached(kind, entry, fill):
-    """The directory <cache>/<kind>/<entry>, made by fill(a directory for downloads, where to unpack) when missing."""
-    place = cache_dir(kind) / entry
-    if place.is_dir():
-        return place
-    with lock(cache_dir() / f"{kind}.lock", "another download"):
-        if place.is_dir():
-            return place
-        say(f"fetching {entry}")
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as temporary:
-            unpacked = Path(temporary) / "root"
-            fill(Path(temporary), unpacked)
-            unpacked.rename(place)
-    return place

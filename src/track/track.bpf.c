@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// Notes who allocates what: one record an address, in an array, by programs on the kernel's own tracepoints. Frees are not looked
+// at: the heap walk says what is live. Tables of fixed size, no locks, nothing is allocated here, so an allocation inside of an
+// allocation is no trouble.
+// clang-format off: the first has the types of the others
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <stdbool.h>
+// clang-format on
+
+#include "records.h"
+
+char license_of_this[] SEC("license") = "GPL";
+
+// Set before the programs are loaded.
+const volatile __u32 record_mask = 0;
+const volatile __u32 stack_mask = 0;
+const volatile __u32 site_mask = 0;
+const volatile __u32 stacks_a_window = 0;   // of a call site
+const volatile __u32 least_bytes = 0;       // smaller allocations are not noted, where the size is known
+const volatile __u32 only_tgid = 0;         // 0: all
+const volatile __u64 only_cgroup = 0;       // the same
+const volatile __u8 cache_is_argument = 0;  // of kmem_cache_alloc's tracepoint: before 6.1 it has sizes there
+const volatile __u8 percpu_has_site = 0;    // the tracepoint tells it
+// To turn a page's descriptor into its address.
+const volatile __u64 page_descriptors = 0, linear_map = 0, descriptor_bytes = 64;
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct orphan_record);
+} records SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct orphan_stack);
+} stacks SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct orphan_site);
+} sites SEC(".maps");
+
+// By CPU. A stack is taken here first: it is too large for the programs' own.
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, ORPHAN_MOST_CPUS);
+  __type(key, __u32);
+  __type(value, struct orphan_stack);
+} scratch SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, ORPHAN_MOST_CPUS);
+  __type(key, __u32);
+  __type(value, struct orphan_counts);
+} counts SEC(".maps");
+
+// Where the kernel counts how deep it is in interrupts: a variable of its own, or from 6.2 to 6.14 a member of this.
+struct pcpu_hot {
+  int preempt_count;
+} __attribute__((preserve_access_index));
+extern const int __preempt_count __ksym __weak;
+extern const struct pcpu_hot pcpu_hot __ksym __weak;
+
+static __always_inline __u8 context_now(void) {
+  __u32 count = 0;
+  if (&__preempt_count)
+    count = *(const __u32*)bpf_this_cpu_ptr(&__preempt_count);
+  else if (&pcpu_hot)
+    count = (__u32)((const struct pcpu_hot*)bpf_this_cpu_ptr(&pcpu_hot))->preempt_count;
+  if (count & 0x000f0000) return ORPHAN_HARDIRQ;
+  // The lowest bit of these: it serves one, and has not only turned them off.
+  return count & 0x00000100 ? ORPHAN_SOFTIRQ : ORPHAN_TASK;
+}
+
+static __always_inline struct orphan_counts* counts_here(__u32* cpu) {
+  *cpu = bpf_get_smp_processor_id() & (ORPHAN_MOST_CPUS - 1);
+  return bpf_map_lookup_elem(&counts, cpu);
+}
+
+// Takes one of what is left in this window for `key`; false: there is nothing.
+static __always_inline bool take_one(__u64 key, __u64 window, __u32 most) {
+  __u32 first = (__u32)(key * 0x9e3779b97f4a7c15ULL >> 32);
+  struct orphan_site* mine = 0;
+#pragma clang loop unroll(full)
+  for (__u32 i = 0; i < ORPHAN_SITE_PROBES; ++i) {
+    __u32 place = (first + i) & site_mask;
+    mine = bpf_map_lookup_elem(&sites, &place);
+    if (!mine) return true;
+    if (mine->key == key) break;
+    // A place whose owner has not been seen in this window is free.
+    if (mine->key == 0 || mine->window != window) break;
+  }
+  if (mine->key != key || mine->window != window) {
+    mine->key = key;
+    mine->window = window;
+    mine->taken = 0;
+  }
+  if (mine->taken >= most) return false;
+  ++mine->taken;
+  return true;
+}
+
+// Whether the stack is to be taken: of each way to a call site some, of the site not too many.
+static __always_inline bool wants_stack(const struct orphan_record* record) {
+  if (stacks_a_window == ~0U || record->site == 0) return true;
+  __u64 window = record->jiffies >> ORPHAN_WINDOW_SHIFT;
+  __u64 way = orphan_way_key(record->site, record->depth, record->size);
+  return take_one(way, window, stacks_a_window) && take_one(record->site, window, stacks_a_window * ORPHAN_WAYS);
+}
+
+struct place {
+  __u32 stack, check;
+};
+
+// Takes the stack that `context` came by, and keeps it unless it is known.
+static __always_inline struct place take_stack(void* context, __u32 cpu, struct orphan_counts* count) {
+  struct place none = {0, 0};
+  struct orphan_stack* taken = bpf_map_lookup_elem(&scratch, &cpu);
+  if (!taken) return none;
+  long bytes = bpf_get_stack(context, taken->frames, sizeof(taken->frames), 0);
+  if (bytes <= 0) return none;
+  ++count->stacks;
+  __u32 frames = (__u32)bytes / 8;
+  __u64 hash = orphan_hash_frames(taken->frames, frames);
+#pragma clang loop unroll(full)
+  for (__u32 i = 0; i < ORPHAN_STACK_PROBES; ++i) {
+    __u32 place = ((__u32)(hash >> 7) + i) & stack_mask;
+    struct orphan_stack* entry = bpf_map_lookup_elem(&stacks, &place);
+    if (!entry) return none;
+    struct place found = {place + 1, (__u32)hash};
+    if (entry->hash == hash) return found;
+    if (entry->hash != 0) continue;
+    entry->hash = hash;
+    entry->count = frames;
+    bpf_probe_read_kernel(entry->frames, sizeof(entry->frames), taken->frames);
+    return found;
+  }
+  ++count->full;
+  return none;
+}
+
+static __always_inline void put(struct orphan_counts* count, __u64 address, const struct orphan_record* from) {
+  __u32 place = (__u32)orphan_place(address, record_mask);
+  struct orphan_record* record = bpf_map_lookup_elem(&records, &place);
+  if (!record) return;
+  if (record->key != 0 && record->key != ~address) ++count->replaced;
+  ++count->records;
+  // Without the key it is nobody's while it is written.
+  record->key = 0;
+  record->site = from->site;
+  record->jiffies = from->jiffies;
+  record->stack = from->stack;
+  record->stack_check = from->stack_check;
+  record->size = from->size;
+  record->pid = from->pid;
+  record->tgid = from->tgid;
+  record->kind = from->kind;
+  record->context = from->context;
+  record->depth = from->depth;
+  __builtin_memcpy(record->comm, from->comm, sizeof(record->comm));
+  barrier_var(record);
+  record->key = ~address;
+}
+
+// All but the address. False: it is not wanted.
+static __always_inline bool describe(void* context, struct orphan_record* record, struct orphan_counts* count, __u32 cpu,
+                                     __u64 site, __u32 size, __u8 kind) {
+  __u64 ids = bpf_get_current_pid_tgid();
+  if (only_tgid != 0 && ids >> 32 != only_tgid) return false;
+  if (only_cgroup != 0 && bpf_get_current_cgroup_id() != only_cgroup) return false;
+  record->site = site;
+  record->jiffies = bpf_jiffies64();
+  record->size = size;
+  record->pid = (__u32)ids;
+  record->tgid = (__u32)(ids >> 32);
+  record->kind = kind;
+  record->context = context_now();
+  // The context lies on the stack. Where it does may not be asked, but how far from a table that is.
+  __u64 distance = (__u64)context - ((__u64)count - cpu * sizeof(*count));
+  record->depth = distance & (ORPHAN_DEPTHS - 1);
+  bpf_get_current_comm(record->comm, sizeof(record->comm));
+  if (wants_stack(record)) {
+    struct place place = take_stack(context, cpu, count);
+    record->stack = place.stack;
+    record->stack_check = place.check;
+  }
+  return true;
+}
+
+static __always_inline int note(void* context, __u64 address, __u64 site, __u32 size, __u8 kind) {
+  __u32 cpu;
+  struct orphan_counts* count = counts_here(&cpu);
+  if (!count || address + 4096 < 8192) return 0;  // no memory, or an error
+  ++count->events;
+  struct orphan_record record = {};
+  if (describe(context, &record, count, cpu, site, size, kind)) put(count, address, &record);
+  return 0;
+}
+
+// --- the events; arguments as the tracepoints have them ---
+
+static __always_inline int note_kmalloc(struct bpf_raw_tracepoint_args* context) {
+  __u64 size = context->args[2];
+  if (size < least_bytes) return 0;
+  return note(context, context->args[1], context->args[0], (__u32)size, ORPHAN_KMALLOC);
+}
+
+SEC("raw_tracepoint/kmalloc")
+int on_kmalloc(struct bpf_raw_tracepoint_args* context) {
+  return note_kmalloc(context);
+}
+
+SEC("raw_tracepoint/kmalloc_node")
+int on_kmalloc_node(struct bpf_raw_tracepoint_args* context) {
+  return note_kmalloc(context);
+}
+
+SEC("raw_tracepoint/kmem_cache_alloc")
+int on_kmem_cache_alloc(struct bpf_raw_tracepoint_args* context) {
+  __u32 cache = cache_is_argument ? (__u32)context->args[2] : 0;
+  return note(context, context->args[1], context->args[0], cache, ORPHAN_CACHE);
+}
+
+SEC("raw_tracepoint/kmem_cache_alloc_node")
+int on_kmem_cache_alloc_node(struct bpf_raw_tracepoint_args* context) {
+  return note(context, context->args[1], context->args[0], 0, ORPHAN_CACHE);
+}
+
+SEC("raw_tracepoint/percpu_alloc_percpu")
+int on_percpu_alloc(struct bpf_raw_tracepoint_args* context) {
+  // (call_site,) reserved, is_atomic, size, align, base_addr, off, ptr
+  if (percpu_has_site) return note(context, context->args[7], context->args[0], (__u32)context->args[3], ORPHAN_PERCPU);
+  return note(context, context->args[6], 0, (__u32)context->args[2], ORPHAN_PERCPU);
+}
+
+SEC("raw_tracepoint/mm_page_alloc")
+int on_page_alloc(struct bpf_raw_tracepoint_args* context) {
+  __u64 page = context->args[0];
+  if (page < page_descriptors) return 0;
+  __u64 address = linear_map + (page - page_descriptors) / descriptor_bytes * 4096;
+  return note(context, address, 0, 4096U << (context->args[1] & 31), ORPHAN_PAGES);
+}
+
+SEC("kretprobe")
+int on_vmalloc(struct pt_regs* context) {
+  return note(context, PT_REGS_RC(context), 0, 0, ORPHAN_VMALLOC);
+}
+
+// kmem_cache_alloc_bulk(s, flags, size, p): how many it allocated. Arguments that point to pointers may not be read from the
+// context itself.
+SEC("fexit")
+int on_bulk(__u64* context) {
+  __u32 cpu;
+  struct orphan_counts* count = counts_here(&cpu);
+  __u64 cache = 0, objects = 0, got = 0;
+  if (!count || bpf_get_func_ret(context, &got) != 0 || (__s32)got <= 0) return 0;
+  if (bpf_get_func_arg(context, 0, &cache) != 0 || bpf_get_func_arg(context, 3, &objects) != 0) return 0;
+  count->events += (__u32)got;
+  struct orphan_record record = {};
+  if (!describe(context, &record, count, cpu, 0, (__u32)cache, ORPHAN_CACHE)) return 0;
+  for (__u32 i = 0; i < ORPHAN_MOST_BULK; ++i) {
+    if (i >= (__u32)got) return 0;
+    __u64 object = 0;
+    if (bpf_probe_read_kernel(&object, sizeof(object), (const void*)(objects + i * 8)) == 0)
+      put(count, object, &record);
+    else
+      ++count->lost;
+  }
+  if ((__u32)got > ORPHAN_MOST_BULK) count->lost += (__u32)got - ORPHAN_MOST_BULK;
+  return 0;
+}
