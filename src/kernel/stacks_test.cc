@@ -62,6 +62,7 @@ TEST(SleepingStack, OfAKernelThreadOnlyTheFramesAboveKthreadCount_WithoutCopiesO
 
 TEST(SleepingStack, TheAddressOfKthreadItselfIsNoReturnAddress) {
   std::vector<u64> words(64);
+  words[10] = kText + 5;
   words[40] = 0x1111;
   words[50] = kKthread + 4;
   words[55] = 0x2222;
