@@ -86,6 +86,18 @@ TEST_P(KfenceTest, TheSameWhereTheArrayIsInPagesOfItsOwn) {
   EXPECT_EQ(kernel_.verdict(object), Verdict::Held);
 }
 
+TEST_P(KfenceTest, WhatACallbackHasLeftInTheArrayDoesNotCount_InTheImageOrInPages) {
+  Addr target = kernel_.kmalloc(64);
+  for (bool is_moved : {false, true}) {
+    if (is_moved) move_array();
+    put(2, "rcu_head", target.value);
+    EXPECT_EQ(kernel_.verdict(target), Verdict::Leaked) << is_moved;
+    put(2, "list", target.value);
+    EXPECT_EQ(kernel_.verdict(target), Verdict::Held) << is_moved;
+    put(2, "list", 0);
+  }
+}
+
 TEST_P(KfenceTest, WhatOnlyAnObjectOfKfencePointsToIsHeld_AsLongAsTheObjectIs) {
   Addr object = allocate(2, 64), target = kernel_.kmalloc(64);
   kernel_.add_root_to(object);

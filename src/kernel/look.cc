@@ -243,8 +243,10 @@ class Builder {
     return held;
   }
 
-  // KFENCE's array holds the address of each object: that is no reference.
+  // KFENCE's array holds the address of each object: that is no reference. Nor is what is left of a callback of RCU: it points to
+  // the callback that was queued behind it, whose memory has been given back long ago.
   void add_kfence() {
+    if (kfence_.count == 0) return;
     std::unordered_set<u64> free = objects_in_sheaves();
     for (const KfenceObject& object : kfence_.objects) {
       if (free.contains(object.address.value)) continue;
@@ -257,11 +259,19 @@ class Builder {
       u8 flags = cache.is_untracked ? span_flag::kRoot | span_flag::kNoScan : 0;
       add_block(object.address, object.size_bytes, owners_.owner_of(cache), flags);
     }
+    const KfenceLayout& layout = *kernel_.layouts.origins.kfence;
     for (u64 i = 0; i < kfence_.count; ++i) {
-      Addr word = kfence_.entries + i * kernel_.layouts.origins.kfence->entry_bytes + kernel_.layouts.origins.kfence->address;
-      bool is_in_image = word - kernel_.image.start < kImageBytes;
-      snapshot_.ignored_words.push_back(is_in_image ? space_.linear(physical_of_image(word)) : word);
+      std::array<std::optional<u32>, 2> members{layout.rcu_head, layout.address};
+      std::ranges::sort(members);
+      for (std::optional<u32> member : members) {
+        if (member) ignore_word(kfence_.entries + i * layout.entry_bytes + *member);
+      }
     }
+  }
+  // Ascending. What stands in the image is read in the linear map.
+  void ignore_word(Addr at) {
+    bool is_in_image = at - kernel_.image.start < kImageBytes;
+    snapshot_.ignored_words.push_back(is_in_image ? space_.linear(physical_of_image(at)) : at);
   }
 
   bool is_module_memory(Addr at) const {

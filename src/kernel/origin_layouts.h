@@ -34,6 +34,7 @@ struct DepotLayout {
 struct KfenceLayout {
   u32 entry_bytes;  // of struct kfence_metadata
   u32 state, address, size, cache, alloc_track;
+  std::optional<u32> rcu_head;
   u64 allocated;  // the state
   u32 pid, cpu, time_ns, frame_count, frames;
 };
