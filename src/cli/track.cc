@@ -14,6 +14,7 @@
 #include "cli/interrupt.h"
 #include "cli/scan.h"
 #include "cli/session.h"
+#include "kernel/modules.h"
 #include "report/format.h"
 #include "track/tracker.h"
 
@@ -22,8 +23,9 @@ extern char** environ;
 namespace orphan::cli {
 namespace {
 
-constexpr double kLook = 0.5;    // seconds between two looks at the counters
-constexpr double kSettle = 1.0;  // seconds for what is freed by RCU to be gone
+constexpr double kNap = 0.02;      // seconds between two looks at the modules
+constexpr u64 kLooksALine = 25;    // of them, between two looks at the counters
+constexpr double kSettle = 1.0;    // seconds for what is freed by RCU to be gone
 
 // The command that is watched.
 class Child {
@@ -70,7 +72,10 @@ class Track {
                                               .only_tgid = command_.pid,
                                               .pages = command_.scan.pages},
                                              *target));
-    TRY(wait(*tracker));
+    kernel::ModuleWatch modules(target->memory(), target->layouts().module, target->globals().modules, target->symbols());
+    modules.look();
+    TRY(wait(*tracker, modules));
+    modules.look();
     tracker->stop();
     // What was asked for was the end of the tracking.
     if (is_interrupted()) take_interrupt();
@@ -87,28 +92,30 @@ class Track {
 
  private:
   // Until the command has ended, or the user says so.
-  Result<void> wait(track::Tracker& tracker) {
+  Result<void> wait(track::Tracker& tracker, kernel::ModuleWatch& modules) {
     std::optional<Child> child;
     if (!command_.command.empty()) child = TRY(Child::start(command_.command));
     u64 before = 0;
     bool was_asked = false;
-    while (child ? !child->has_ended() : !is_interrupted()) {
+    for (u64 looks = 0; child ? !child->has_ended() : !is_interrupted(); ++looks) {
       if (child && is_interrupted() && !std::exchange(was_asked, true)) child->end();
-      track::TrackCounts counts = tracker.counts();
-      session_.step(line(counts, static_cast<u64>(static_cast<double>(counts.events - before) / kLook), child.has_value()));
-      before = counts.events;
-      if (counts.lost_stacks != lost_stacks_) tracker.reclaim_stacks();
-      lost_stacks_ = counts.lost_stacks;
-      if (was_asked)
-        pause();
-      else
-        wait_seconds(kLook);
+      // A module may be gone soon, and its symbols with it.
+      modules.look();
+      if (looks % kLooksALine == 0) {
+        track::TrackCounts counts = tracker.counts();
+        session_.step(line(counts, static_cast<u64>(static_cast<double>(counts.events - before) / (kNap * kLooksALine)),
+                           child.has_value()));
+        before = counts.events;
+        if (counts.lost_stacks != std::exchange(lost_stacks_, counts.lost_stacks)) tracker.reclaim_stacks();
+      }
+      pause();
     }
     return {};
   }
 
+  // Ends early when a signal comes.
   static void pause() {
-    timespec nap{0, 100'000'000};
+    timespec nap{0, static_cast<long>(kNap * 1e9)};
     ::nanosleep(&nap, nullptr);
   }
 

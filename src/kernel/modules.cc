@@ -95,4 +95,14 @@ void add_symbols(const KernelMemory& memory, const ModuleLayout& layout, const M
   symbols.add_module(module.name, module.memory, symbol_bytes, strings);
 }
 
+void ModuleWatch::look() {
+  auto newest = read_value<u64>(memory_, list_);
+  if (!newest || *newest == newest_) return;
+  auto modules = read_modules(memory_, layout_, list_);
+  if (!modules) return;
+  for (const Module& module : modules->modules) add_symbols(memory_, layout_, module, symbols_);
+  // While the newest is being loaded it may not have all of its symbols yet.
+  newest_ = modules->is_complete ? *newest : 0;
+}
+
 }  // namespace orphan::kernel

@@ -25,4 +25,22 @@ Result<Modules> read_modules(const KernelMemory& memory, const ModuleLayout& lay
 // Adds the module's symbols. One that is going away may have none left: that is no error.
 void add_symbols(const KernelMemory& memory, const ModuleLayout& layout, const Module& module, Symbols& symbols);
 
+// Has the symbols of modules that come and go, if it looks often enough.
+class ModuleWatch {
+ public:
+  // All must outlive this.
+  ModuleWatch(const KernelMemory& memory, const ModuleLayout& layout, Addr list, Symbols& symbols)
+      : memory_(memory), layout_(layout), list_(list), symbols_(symbols) {}
+
+  // Costs the reading of one word as long as no module comes.
+  void look();
+
+ private:
+  const KernelMemory& memory_;
+  const ModuleLayout& layout_;
+  Addr list_;
+  Symbols& symbols_;
+  u64 newest_ = 0;
+};
+
 }  // namespace orphan::kernel

@@ -522,6 +522,16 @@ void Symbols::add_module(std::string name, std::span<const Range> memory, Bytes 
   std::ranges::sort(module.symbols, {}, [](const ModuleSymbol& symbol) { return std::pair(symbol.address, symbol.name); });
   module.symbols.shrink_to_fit();
 
+  // The same one again, whose init section's symbols are gone by now; or one in the place of another that was unloaded.
+  auto overlaps = [&](const ModuleRange& entry) {
+    return std::ranges::any_of(memory, [&](Range range) { return range.start < entry.range.end() && entry.range.start < range.end(); });
+  };
+  auto known = std::ranges::find_if(module_ranges_, overlaps);
+  if (known != module_ranges_.end() && modules_[known->module].name == module.name &&
+      modules_[known->module].symbols.size() >= module.symbols.size()) {
+    return;
+  }
+  std::erase_if(module_ranges_, overlaps);
   auto number = static_cast<u32>(modules_.size());
   modules_.push_back(std::move(module));
   for (Range range : memory) {

@@ -393,6 +393,17 @@ TEST_F(ModuleSymbols, LookupNamesTheModule) {
   EXPECT_EQ(at(kText), "T _text+0x0/0x100");
 }
 
+TEST_F(ModuleSymbols, TheSameModuleAgainKeepsWhatItHad_AnotherInItsPlaceReplacesIt) {
+  load();
+  symtab_.pop_back();
+  symtab_.pop_back();
+  load();
+  EXPECT_EQ(at(kModule + 0x100), "t leak_one+0x0/0x40 [leaky]") << "it has fewer symbols now";
+  symbols_->add_module("other", kRanges, std::as_bytes(std::span(symtab_)), std::as_bytes(std::span(strings_)));
+  EXPECT_EQ(at(kModule + 0x100), "nothing");
+  EXPECT_EQ(at(kModule + 0x200), "T leak_all+0x0/0x80 [other]");
+}
+
 TEST_F(ModuleSymbols, NothingIsBeforeTheFirstSymbolOfARangeNorOutsideOfThem) {
   load();
   EXPECT_EQ(at(kModule + 0xff), "nothing");
