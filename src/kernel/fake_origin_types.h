@@ -23,7 +23,7 @@ struct kfence_track 128
   u64[13] stack_entries 24
 struct kfence_metadata 256
   list_head list 0
-  list_head rcu_head 16
+  list_head callback_head 16
   u32 state 36
   u64 addr 40
   u64 size 48

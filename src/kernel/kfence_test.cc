@@ -90,7 +90,7 @@ TEST_P(KfenceTest, WhatACallbackHasLeftInTheArrayDoesNotCount_InTheImageOrInPage
   Addr target = kernel_.kmalloc(64);
   for (bool is_moved : {false, true}) {
     if (is_moved) move_array();
-    put(2, "rcu_head", target.value);
+    put(2, "callback_head", target.value);
     EXPECT_EQ(kernel_.verdict(target), Verdict::Leaked) << is_moved;
     put(2, "list", target.value);
     EXPECT_EQ(kernel_.verdict(target), Verdict::Held) << is_moved;

@@ -101,7 +101,8 @@ std::optional<KfenceLayout> kfence_layout(const Btf& btf) {
   k.size = find.at("kfence_metadata", "size", kWord);
   k.cache = find.at("kfence_metadata", "cache", kWord);
   k.alloc_track = find.at("kfence_metadata", "alloc_track", find.size("kfence_track"));
-  if (btf.member("kfence_metadata", "rcu_head")) k.rcu_head = find.at("kfence_metadata", "rcu_head", kWord);
+  // The kernel's sources call it rcu_head, which is a macro.
+  if (btf.member("kfence_metadata", "callback_head")) k.rcu_head = find.at("kfence_metadata", "callback_head", kWord);
   k.pid = find.at("kfence_track", "pid", 4);
   k.cpu = find.at("kfence_track", "cpu", 4);
   k.time_ns = find.at("kfence_track", "ts_nsec", kWord);
