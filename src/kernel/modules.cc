@@ -97,12 +97,20 @@ void add_symbols(const KernelMemory& memory, const ModuleLayout& layout, const M
 
 void ModuleWatch::look() {
   auto newest = read_value<u64>(memory_, list_);
-  if (!newest || *newest == newest_) return;
+  if (!newest || (*newest == newest_ && std::ranges::none_of(looks_, [](const auto& entry) { return entry.second != 0; })))
+    return;
+  memory_.forget_tables();  // what is new was not mapped before
   auto modules = read_modules(memory_, layout_, list_);
   if (!modules) return;
-  for (const Module& module : modules->modules) add_symbols(memory_, layout_, module, symbols_);
-  // While the newest is being loaded it may not have all of its symbols yet.
-  newest_ = modules->is_complete ? *newest : 0;
+  newest_ = *newest;
+  std::map<u64, unsigned> looks;
+  for (const Module& module : modules->modules) {
+    auto known = looks_.find(module.module.value);
+    unsigned left = known == looks_.end() ? kLooks : known->second;
+    if (left != 0) add_symbols(memory_, layout_, module, symbols_);
+    looks[module.module.value] = left == 0 ? 0 : left - 1;
+  }
+  looks_ = std::move(looks);
 }
 
 }  // namespace orphan::kernel

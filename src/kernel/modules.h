@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel's loaded modules: where their memory is, which of it holds data, and their symbols.
 #pragma once
+#include <map>
+
 #include "kernel/address_space.h"
 #include "kernel/layouts.h"
 #include "kernel/symbols.h"
@@ -32,15 +34,19 @@ class ModuleWatch {
   ModuleWatch(const KernelMemory& memory, const ModuleLayout& layout, Addr list, Symbols& symbols)
       : memory_(memory), layout_(layout), list_(list), symbols_(symbols) {}
 
-  // Costs the reading of one word as long as no module comes.
+  // Costs the reading of one word as long as no module comes or goes.
   void look();
 
  private:
+  // Of a new module: while it is being loaded it is on the list before it has its symbols.
+  static constexpr unsigned kLooks = 16;
+
   const KernelMemory& memory_;
   const ModuleLayout& layout_;
   Addr list_;
   Symbols& symbols_;
   u64 newest_ = 0;
+  std::map<u64, unsigned> looks_;  // that are still to be taken at each module of the list, by its address
 };
 
 }  // namespace orphan::kernel

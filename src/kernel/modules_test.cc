@@ -155,5 +155,19 @@ TEST_P(ModuleSymbolsTest, ANameBeyondTheModulesMemoryAddsNothing) {
   EXPECT_EQ(name_at(0x44), "");
 }
 
+TEST_P(ModuleSymbolsTest, AWatchHasTheSymbolsOfAModuleThatComesAndGoes_EvenIfThatHasNoneAtFirst) {
+  ModuleWatch watch(kernel_.memory(), kernel_.layouts().module, kernel_.globals.modules, symbols_);
+  kernel_.put(table_, "mod_kallsyms", "num_symtab", 0);
+  watch.look();
+  EXPECT_TRUE(symbols_.module_at(module_.text.start + 0x40).empty());
+  kernel_.put(table_, "mod_kallsyms", "num_symtab", 2);
+  watch.look();
+  EXPECT_EQ(symbols_.module_at(module_.text.start + 0x40), "leaky");
+  kernel_.link(kernel_.globals.modules, {});
+  kernel_.put(table_, "mod_kallsyms", "num_symtab", 0);
+  watch.look();
+  EXPECT_EQ(symbols_.module_at(module_.text.start + 0x40), "leaky") << "it is gone, and its symbols stay";
+}
+
 }  // namespace
 }  // namespace orphan::kernel

@@ -213,6 +213,7 @@ void add_contents(Json& json, const Report& report, const Leak& leak) {
   json["object_size"] = leak.object_size_bytes;
   json["type"] = text_or_null(leak.type);
   json["type_reason"] = text_or_null(leak.type_reason);
+  json["traced"] = leak.was_seen;
   json["stack"] = Json::array();
   for (const Frame& frame : leak.stack) json["stack"].push_back(frame_json(frame));
   json["evidence"] = evidence_json(leak);
