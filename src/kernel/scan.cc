@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "kernel/back_links.h"
 #include "kernel/leak_groups.h"
 #include "kernel/memory_limit.h"
 #include "kernel/phase_clock.h"
@@ -230,7 +231,14 @@ class Scan {
     if (objects.empty() && areas.empty() && page_blocks.empty()) return {};
     say("looking again at what nothing refers to");
     if (!target_.source().begin("recheck")) return {};
-    Recheck recheck(target_.kernel(), target_.owners(), record_.copy_offsets, std::move(objects));
+    std::optional<BackLinks> links;
+    if (look_ && marked_) {
+      links.emplace(kernel_, *look_, marked_->reached, record_.copy_offsets);
+      confirmation_.for_each([&](const Confirmation::Candidate& candidate) {
+        if (!candidate.is_replicated) links->watch(candidate.address, candidate.size_bytes);
+      });
+    }
+    Recheck recheck(kernel_, target_.owners(), record_.copy_offsets, std::move(objects));
     for (Addr area : areas) recheck.watch_area(area);
     PageRecheck page_recheck(target_.memory(), target_.layouts().page, std::move(page_blocks));
     for (int i = 0; i < kRechecks && !stopped(); ++i) {
@@ -238,8 +246,11 @@ class Scan {
       if (!target_.source().begin(fmt::format("recheck {}", i + 1))) break;
       TRY(recheck.look());
       page_recheck.look();
+      if (links) links->look();
     }
-    confirmation_.drop_if([&](const Confirmation::Candidate& candidate) { return recheck.was_freed(candidate.address); });
+    confirmation_.drop_if([&](const Confirmation::Candidate& candidate) {
+      return recheck.was_freed(candidate.address) || (links && links->is_linked(candidate.address));
+    });
     if (pages_) {
       pages_->confirmation().drop_if([&](const Confirmation::Candidate& page) { return page_recheck.was_used(page.address); });
     }
