@@ -33,11 +33,22 @@ std::string_view name_of(u8 context) {
   }
 }
 
+template <typename F>
+void for_each_record(std::span<const orphan_bucket> buckets, F&& f) {
+  for (const orphan_bucket& bucket : buckets) {
+    for (const orphan_record& record : bucket.places) {
+      if (record.key != 0) f(record);
+    }
+  }
+}
+
 }  // namespace
 
 std::optional<kernel::AllocationRecord> RecordTable::of(const kernel::Owner& owner, Addr block, u64 size_bytes) const {
-  const orphan_record& record = records_[orphan_place(block.value, records_.size() - 1)];
-  if (record.key != ~block.value || !fits(record, owner, size_bytes)) return std::nullopt;
+  const orphan_bucket& bucket = buckets_[orphan_bucket_of(block.value, buckets_.size() - 1)];
+  const auto* found_at = std::ranges::find(bucket.places, ~block.value, &orphan_record::key);
+  if (found_at == std::end(bucket.places) || !fits(*found_at, owner, size_bytes)) return std::nullopt;
+  const orphan_record& record = *found_at;
   kernel::AllocationRecord found{.jiffies = record.jiffies, .pid = record.pid, .comm = {}, .stack = stack_of(record)};
   // In an interrupt the task is whoever it came upon.
   if (auto name = name_of(record.context); !name.empty()) {
@@ -75,20 +86,20 @@ std::vector<Addr> RecordTable::stack_of(const orphan_record& record) const {
 }
 
 void RecordTable::learn_sites() {
-  for (const orphan_record& record : records_) {
-    if (record.key == 0 || record.site == 0 || frames_of(record.stack, record.stack_check).empty()) continue;
+  for_each_record(buckets_, [&](const orphan_record& record) {
+    if (record.site == 0 || frames_of(record.stack, record.stack_check).empty()) return;
     for (u64 key : {orphan_way_key(record.site, record.depth, record.size), u64{record.site}}) {
       auto [known, is_new] = only_stack_.try_emplace(key, record.stack);
       if (!is_new && known->second != record.stack) known->second = 0;
     }
-  }
+  });
 }
 
 std::vector<u32> RecordTable::unused_stacks() const {
   std::vector<bool> used(stacks_.size());
-  for (const orphan_record& record : records_) {
-    if (record.key != 0 && record.stack != 0 && record.stack <= used.size()) used[record.stack - 1] = true;
-  }
+  for_each_record(buckets_, [&](const orphan_record& record) {
+    if (record.stack != 0 && record.stack <= used.size()) used[record.stack - 1] = true;
+  });
   std::vector<u32> unused;
   for (u32 i = 0; i < stacks_.size(); ++i) {
     if (!used[i] && stacks_[i].hash != 0) unused.push_back(i);

@@ -12,8 +12,8 @@ namespace orphan::track {
 class RecordTable : public kernel::AllocationRecords {
  public:
   // Both are of a power of two, and must outlive this.
-  RecordTable(std::span<const orphan_record> records, std::span<const orphan_stack> stacks)
-      : records_(records), stacks_(stacks) {}
+  RecordTable(std::span<const orphan_bucket> buckets, std::span<const orphan_stack> stacks)
+      : buckets_(buckets), stacks_(stacks) {}
 
   std::optional<kernel::AllocationRecord> of(const kernel::Owner& owner, Addr block, u64 size_bytes) const override;
 
@@ -28,7 +28,7 @@ class RecordTable : public kernel::AllocationRecords {
   std::span<const orphan_u64> frames_of(u32 place_plus_one, u32 check) const;
   std::vector<Addr> stack_of(const orphan_record& record) const;
 
-  std::span<const orphan_record> records_;
+  std::span<const orphan_bucket> buckets_;
   std::span<const orphan_stack> stacks_;
   std::map<u64, u32> only_stack_;  // by orphan_way_key() and by call site: the number of its stack + 1; 0: it has several
 };

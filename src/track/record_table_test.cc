@@ -13,12 +13,21 @@ constexpr u64 kSite = 0xffff'ffff'8112'3456;
 
 class RecordTableTest : public testing::Test {
  protected:
-  std::vector<orphan_record> records_ = std::vector<orphan_record>(1024);
+  std::vector<orphan_bucket> buckets_ = std::vector<orphan_bucket>(256);
   std::vector<orphan_stack> stacks_ = std::vector<orphan_stack>(64);
-  RecordTable table_{records_, stacks_};
+  RecordTable table_{buckets_, stacks_};
   kernel::Owner kmalloc_{BlockKind::Slab, "kmalloc-64", Addr{}, false, Addr{0xffff'8880'0000'1000}};
 
-  orphan_record& record_of(Addr block) { return records_[orphan_place(block.value, 1023)]; }
+  // The place that the block's record has, or else a free one.
+  orphan_record& record_of(Addr block) {
+    orphan_bucket& bucket = buckets_[orphan_bucket_of(block.value, 255)];
+    for (u64 key : {~block.value, u64{0}}) {
+      for (orphan_record& record : bucket.places) {
+        if (record.key == key) return record;
+      }
+    }
+    bug("the bucket is full");
+  }
   orphan_record& put(Addr block, orphan_kind kind, u32 size) {
     orphan_record& record = record_of(block) = {};
     record.key = ~block.value;
@@ -62,10 +71,19 @@ TEST_F(RecordTableTest, ABlocksRecordIsFoundByItsAddress_AnotherAddressInItsPlac
   EXPECT_EQ(found->pid, 12U);
   EXPECT_EQ(found->jiffies, 4711U);
   EXPECT_FALSE(table_.of(kmalloc_, kBlock + 64, 64));
-  record_of(kBlock).key = ~(kBlock + 8).value;
-  EXPECT_FALSE(table_.of(kmalloc_, kBlock, 64));
-  record_of(kBlock).key = 0;
-  EXPECT_FALSE(table_.of(kmalloc_, kBlock, 64));
+  orphan_record& record = record_of(kBlock);
+  for (u64 key : {~(kBlock + 8).value, u64{0}}) {
+    record.key = key;
+    EXPECT_FALSE(table_.of(kmalloc_, kBlock, 64));
+  }
+}
+
+TEST_F(RecordTableTest, ABucketHasSeveralRecords) {
+  put(kBlock, ORPHAN_KMALLOC, 40);
+  orphan_bucket& bucket = buckets_[orphan_bucket_of(kBlock.value, 255)];
+  bucket.places[3] = std::exchange(bucket.places[0], {});
+  bucket.places[1].key = ~(kBlock + 8).value;
+  EXPECT_TRUE(table_.of(kmalloc_, kBlock, 64));
 }
 
 TEST_F(RecordTableTest, ARecordThatDoesNotFitTheBlockIsStale) {

@@ -15,6 +15,7 @@ typedef uint64_t orphan_u64;
 #endif
 
 enum {
+  ORPHAN_PLACES = 4,       /* of a bucket */
   ORPHAN_FRAMES = 32,      /* of a stack */
   ORPHAN_STACK_PROBES = 8, /* places where a stack may be */
   ORPHAN_SITE_PROBES = 4,  /* the same of a call site */
@@ -41,7 +42,7 @@ enum orphan_context {
   ORPHAN_HARDIRQ = 2,
 };
 
-/* The last allocation of a block at an address that this place is for. */
+/* The last allocation of the block at an address. */
 struct orphan_record {
   orphan_u64 key;  /* ~address, so that the kernel's memory holds no pointer to the block; 0: nothing yet */
   orphan_u64 site; /* the return address of the allocation; 0: not known */
@@ -55,6 +56,11 @@ struct orphan_record {
   orphan_u8 context;
   unsigned short depth; /* how deep the stack was, in bytes, to some start: ways to one call site differ in it */
   char comm[16];
+};
+
+/* The records of some addresses: of more than there are places, the oldest goes. */
+struct orphan_bucket {
+  struct orphan_record places[ORPHAN_PLACES];
 };
 
 struct orphan_stack {
@@ -97,7 +103,7 @@ static inline orphan_u64 orphan_way_key(orphan_u64 site, orphan_u64 depth, orpha
   return site ^ (depth << 32 ^ size) * 0x9e3779b97f4a7c15ULL ^ 1ULL << 63;
 }
 
-/* The place of an address in a table of `mask` + 1 records. Blocks are eight bytes apart at least, per-CPU areas four. */
-static inline orphan_u64 orphan_place(orphan_u64 address, orphan_u64 mask) {
+/* The bucket of an address, of `mask` + 1. Blocks are eight bytes apart at least, per-CPU areas four. */
+static inline orphan_u64 orphan_bucket_of(orphan_u64 address, orphan_u64 mask) {
   return ((address >> 2) * 0x9e3779b97f4a7c15ULL >> 32) & mask;
 }

@@ -16,7 +16,7 @@
 char license_of_this[] SEC("license") = "GPL";
 
 // Set before the programs are loaded.
-const volatile __u32 record_mask = 0;
+const volatile __u32 bucket_mask = 0;
 const volatile __u32 stack_mask = 0;
 const volatile __u32 site_mask = 0;
 const volatile __u32 stacks_a_window = 0;   // of a call site
@@ -33,8 +33,8 @@ struct {
   __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);
   __type(key, __u32);
-  __type(value, struct orphan_record);
-} records SEC(".maps");
+  __type(value, struct orphan_bucket);
+} buckets SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -153,9 +153,19 @@ static __always_inline struct place take_stack(void* context, __u32 cpu, struct 
 }
 
 static __always_inline void put(struct orphan_counts* count, __u64 address, const struct orphan_record* from) {
-  __u32 place = (__u32)orphan_place(address, record_mask);
-  struct orphan_record* record = bpf_map_lookup_elem(&records, &place);
-  if (!record) return;
+  __u32 number = (__u32)orphan_bucket_of(address, bucket_mask);
+  struct orphan_bucket* bucket = bpf_map_lookup_elem(&buckets, &number);
+  if (!bucket) return;
+  struct orphan_record* record = &bucket->places[0];
+#pragma clang loop unroll(full)
+  for (__u32 i = 0; i < ORPHAN_PLACES; ++i) {
+    struct orphan_record* candidate = &bucket->places[i];
+    if (candidate->key == ~address || candidate->key == 0) {
+      record = candidate;
+      break;
+    }
+    if (candidate->jiffies < record->jiffies) record = candidate;
+  }
   if (record->key != 0 && record->key != ~address) ++count->replaced;
   ++count->records;
   // Without the key it is nobody's while it is written.

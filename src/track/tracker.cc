@@ -23,7 +23,7 @@ namespace orphan::track {
 namespace {
 
 constexpr u64 kShareOfMemory = 64, kLeastTable = 4 << 20, kMostTable = 128 << 20;  // bytes of records without an order
-constexpr u32 kRecordsAStack = 16, kLeastStacks = 1 << 12, kMostStacks = 1 << 16;
+constexpr u32 kBucketsAStack = 4, kLeastStacks = 1 << 12, kMostStacks = 1 << 16;
 constexpr u32 kSites = 1 << 13;
 
 using TypesPtr = std::unique_ptr<btf, decltype(&btf__free)>;
@@ -91,12 +91,12 @@ struct Tracker::Programs {
 
 // The tables, mapped.
 struct Tracker::Maps {
-  std::span<const orphan_record> records;
+  std::span<const orphan_bucket> buckets;
   std::span<orphan_stack> stacks;
   std::span<const orphan_counts> counts;
 
   ~Maps() {
-    unmap(records);
+    unmap(buckets);
     unmap(stacks);
     unmap(counts);
   }
@@ -138,19 +138,19 @@ Result<void> Tracker::load(const TrackOptions& options, kernel::Target& target) 
   u64 ram_bytes = 0;
   for (Range ram : target.memory().space().ram) ram_bytes += ram.size_bytes;
   u64 wanted = options.table_bytes != 0 ? options.table_bytes : std::clamp(ram_bytes / kShareOfMemory, kLeastTable, kMostTable);
-  u32 records = std::bit_floor(static_cast<u32>(std::clamp<u64>(wanted / sizeof(orphan_record), 64, u64{1} << 30)));
-  u32 stacks = std::clamp(records / kRecordsAStack, kLeastStacks, kMostStacks);
+  u32 buckets = std::bit_floor(static_cast<u32>(std::clamp<u64>(wanted / sizeof(orphan_bucket), 16, u64{1} << 30)));
+  u32 stacks = std::clamp(buckets / kBucketsAStack, kLeastStacks, kMostStacks);
 
   // A kernel that refuses the program for bulk allocations takes the others.
   for (bool with_bulk : {true, false}) {
     programs_ = std::make_unique<Programs>();
     track_bpf* skeleton = programs_->skeleton = track_bpf::open();
     if (skeleton == nullptr) return cannot_load(errno);
-    bpf_map__set_max_entries(skeleton->maps.records, records);
+    bpf_map__set_max_entries(skeleton->maps.buckets, buckets);
     bpf_map__set_max_entries(skeleton->maps.stacks, stacks);
     bpf_map__set_max_entries(skeleton->maps.sites, kSites);
     track_bpf::track_bpf__rodata& facts = *skeleton->rodata;
-    facts.record_mask = records - 1;
+    facts.bucket_mask = buckets - 1;
     facts.stack_mask = stacks - 1;
     facts.site_mask = kSites - 1;
     facts.stacks_a_window = options.stacks_a_window;
@@ -182,10 +182,10 @@ Result<void> Tracker::load(const TrackOptions& options, kernel::Target& target) 
     not_attached("allocations in bulk", error);
   }
   maps_ = std::make_unique<Maps>();
-  TRY(Maps::map(programs_->skeleton->maps.records, PROT_READ, maps_->records));
+  TRY(Maps::map(programs_->skeleton->maps.buckets, PROT_READ, maps_->buckets));
   TRY(Maps::map(programs_->skeleton->maps.stacks, PROT_READ | PROT_WRITE, maps_->stacks));
   TRY(Maps::map(programs_->skeleton->maps.counts, PROT_READ, maps_->counts));
-  table_.emplace(maps_->records, maps_->stacks);
+  table_.emplace(maps_->buckets, maps_->stacks);
   return {};
 }
 
@@ -215,7 +215,7 @@ void Tracker::attach() {
 }
 
 u64 Tracker::table_bytes() const {
-  return maps_->records.size_bytes() + maps_->stacks.size_bytes();
+  return maps_->buckets.size_bytes() + maps_->stacks.size_bytes();
 }
 
 TrackCounts Tracker::counts() const {
