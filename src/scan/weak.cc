@@ -155,7 +155,7 @@ class Searcher {
   void want_physical(const Span& span, Addr start, u64 size) {
     u32 target = static_cast<u32>(targets_.size()) - 1;
     u64 physical = search_.space.physical_start + (start - search_.space.paged.start);
-    if (physical >= kLowestPhysical && (physical % kPage != 0 || search_.are_pages))
+    if (physical >= kLowestPhysical && physical % kRoundNumber != 0 && (physical % kPage != 0 || search_.are_pages))
       want_word(physical, target, WeakForm::PhysicalAddress);
     if (physical % kPage == 0 && size >= kPage && physical / kPage >= kLowestFrameNumber)
       want_word(physical / kPage, target, WeakForm::FrameNumber);

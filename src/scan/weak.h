@@ -32,6 +32,8 @@ const char* to_string(WeakForm form);
 // Smaller numbers are integers like many others: physical addresses of the first 16 MiB, frame numbers of the first 4 GiB.
 inline constexpr u64 kLowestPhysical = 16 << 20;
 inline constexpr u64 kLowestFrameNumber = 1 << 20;
+// What is divisible by it is a time in nanoseconds, or a limit, sooner than a physical address.
+inline constexpr u64 kRoundNumber = 1'000'000;
 
 struct WeakReference {
   Addr at;  // where it stands; 0: not known

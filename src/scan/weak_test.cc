@@ -179,6 +179,15 @@ TEST(Weak, ThePhysicalAddressOfTheStartCounts_NoneInsideAndNoLowOne) {
   EXPECT_EQ(heap.forms(kLowestPhysical - 2 * kPage), Forms());
 }
 
+TEST(Weak, ARoundNumberIsNoPhysicalAddress) {
+  for (u64 physical : {u64{40'000'000}, u64{40'000'064}}) {
+    WeakHeap heap;
+    u64 start = physical - (heap.object(5) - kMap);
+    heap.memory.put(kRoot, physical);
+    EXPECT_EQ(heap.forms(start).size(), physical % kRoundNumber == 0 ? 0U : 1U) << physical;
+  }
+}
+
 TEST(Weak, ThePhysicalAddressOfAPageIsASizeOrALimitToo) {
   WeakHeap heap;
   heap.aim_at(heap.add_block(kMap + 8 * kPage, 4 * kPage, span_flag::kByPage));
