@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+// The subcommand `orphan scan`, from its options to its exit status, and what other commands that end with a scan take from it.
 #pragma once
 #include "cli/options.h"
 #include "kernel/scan.h"
 
 namespace orphan::cli {
 
+// Runs `orphan scan`; returns the exit status.
 int run_scan(const ScanCommand& command);
 
 // What every command that ends with a scan does the same.

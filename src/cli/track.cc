@@ -23,9 +23,9 @@ extern char** environ;
 namespace orphan::cli {
 namespace {
 
-constexpr double kNap = 0.02;      // seconds between two looks at the modules
-constexpr u64 kLooksALine = 25;    // of them, between two looks at the counters
-constexpr double kSettle = 1.0;    // seconds for what is freed by RCU to be gone
+constexpr double kNap = 0.02;    // seconds between two looks at the modules
+constexpr u64 kLooksALine = 25;  // of them, between two looks at the counters
+constexpr double kSettle = 1.0;  // seconds for what is freed by RCU to be gone
 
 // The command that is watched.
 class Child {
@@ -66,12 +66,13 @@ class Track {
     auto options = TRY(scan_options(command_.scan));
     auto target = TRY(session_.open_kernel());
     session_.step("loading the programs that note allocations");
-    auto tracker = TRY(track::Tracker::start({.table_bytes = command_.table_bytes,
-                                              .stacks_a_window = command_.all_stacks ? track::kAllStacks : track::TrackOptions().stacks_a_window,
-                                              .least_bytes = command_.least_bytes,
-                                              .only_tgid = command_.pid,
-                                              .pages = command_.scan.pages},
-                                             *target));
+    auto tracker = TRY(
+        track::Tracker::start({.table_bytes = command_.table_bytes,
+                               .stacks_a_window = command_.all_stacks ? track::kAllStacks : track::TrackOptions().stacks_a_window,
+                               .least_bytes = command_.least_bytes,
+                               .only_tgid = command_.pid,
+                               .pages = command_.scan.pages},
+                              *target));
     kernel::ModuleWatch modules(target->memory(), target->layouts().module, target->globals().modules, target->symbols());
     modules.look();
     TRY(wait(*tracker, modules));

@@ -8,7 +8,7 @@ namespace orphan::kernel {
 namespace {
 
 constexpr u64 kStoreUser = 0x1'0000;  // SLAB_STORE_USER where BTF does not tell: up to v6.8
-constexpr u64 kKmalloc = 0x1000;     // SLAB_KMALLOC, the same
+constexpr u64 kKmalloc = 0x1000;      // SLAB_KMALLOC, the same
 constexpr u32 kMostStructBytes = 4096;
 constexpr u32 kWord = 8;
 constexpr u32 kTaskNameBytes = 16;  // TASK_COMM_LEN

@@ -17,7 +17,7 @@ struct ScanOptions {
   bool pages = false;          // the kernel's own pages are blocks
   std::vector<SuppressionRule> suppressions;
   const AllocationRecords* records = nullptr;  // of allocations that were seen: what leaked of these comes first
-  std::string version;  // of the program, for the report
+  std::string version;                         // of the program, for the report
 };
 
 struct ScanHooks {

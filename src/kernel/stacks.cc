@@ -22,8 +22,8 @@ void add_sleeping_stack(Addr sp, Bytes frames, u64 switch_frame_bytes, const Sta
     begin = at > kSavedBytes ? at - kSavedBytes : 0;
     break;
   }
-  // Where kthread() called the thread's function: the highest such address, for the same reason. Above it ret_from_fork() may have
-  // the address of kthread() itself, which is no return address.
+  // Where kthread() called the thread's function: the highest such address, for the same reason. Above it ret_from_fork() may
+  // have the address of kthread() itself, which is no return address.
   u64 end = size;
   if (text.kthread) {
     Range inside{text.kthread->start + 1, text.kthread->size_bytes - 1};

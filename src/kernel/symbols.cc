@@ -524,7 +524,8 @@ void Symbols::add_module(std::string name, std::span<const Range> memory, Bytes 
 
   // The same one again, whose init section's symbols are gone by now; or one in the place of another that was unloaded.
   auto overlaps = [&](const ModuleRange& entry) {
-    return std::ranges::any_of(memory, [&](Range range) { return range.start < entry.range.end() && entry.range.start < range.end(); });
+    return std::ranges::any_of(memory,
+                               [&](Range range) { return range.start < entry.range.end() && entry.range.start < range.end(); });
   };
   auto known = std::ranges::find_if(module_ranges_, overlaps);
   if (known != module_ranges_.end() && modules_[known->module].name == module.name &&

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the programs in the kernel write and the tracker reads: plain C, the same for both. All of it is in arrays that both have
  * mapped; nothing takes a lock. A word that was torn by two writers shows, and is not believed. */
 #pragma once

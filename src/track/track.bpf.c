@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 // Notes who allocates what: one record an address, in an array, by programs on the kernel's own tracepoints. Frees are not looked
 // at: the heap walk says what is live. Tables of fixed size, no locks, nothing is allocated here, so an allocation inside of an
 // allocation is no trouble.
