@@ -24,8 +24,9 @@ Session::Session() : progress_(std::make_unique<Progress>()) {
   ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 }
 
-Result<std::unique_ptr<kernel::Target>> Session::open_kernel() {
-  return kernel::Target::open({}, look_hooks());
+Result<std::unique_ptr<kernel::Target>> Session::open_kernel(unsigned threads) {
+  kernel::TargetPaths paths;
+  return kernel::Target::open([&] { return kernel::LiveSource::open(paths, threads); }, paths, look_hooks());
 }
 
 kernel::LookHooks Session::look_hooks() {

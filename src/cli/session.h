@@ -22,7 +22,7 @@ class Session {
   // Whether the answer could be brought to its place.
   Result<void> check(const std::string& output) const { return check_output(output); }
 
-  Result<std::unique_ptr<kernel::Target>> open_kernel();
+  Result<std::unique_ptr<kernel::Target>> open_kernel(unsigned threads = kernel::LiveSource::kMostThreads);
   kernel::LookHooks look_hooks();
   std::function<bool()> keep_going() const;
   void step(const std::string& what) { progress_->step(what); }

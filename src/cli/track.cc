@@ -64,7 +64,7 @@ class Track {
   Result<Report> run() {
     TRY(session_.check(command_.scan.output));
     auto options = TRY(scan_options(command_.scan));
-    auto target = TRY(session_.open_kernel());
+    auto target = TRY(session_.open_kernel(command_.scan.threads));
     session_.step("loading the programs that note allocations");
     auto tracker = TRY(
         track::Tracker::start({.table_bytes = command_.table_bytes,

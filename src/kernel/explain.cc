@@ -82,7 +82,11 @@ std::vector<Frame> Explainer::frames(const Owner& owner, u32 stack) const {
     frames.push_back({.address = {}, .symbol = line.function, .module = line.module, .file = line.file, .line = line.line});
     return frames;
   }
-  for (Addr address : origins_.stack(stack)) frames.push_back(to_frame(address, symbols_));
+  for (Addr address : origins_.stack(stack)) {
+    frames.push_back(to_frame(address, symbols_));
+    // What came before is the program that took the stack.
+    if (frames.back().symbol.starts_with("bpf_trace_run")) frames.clear();
+  }
   if (frames.empty() && owner.caller) frames.push_back(to_frame(owner.caller, symbols_));
   return frames;
 }

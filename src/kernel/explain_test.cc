@@ -11,6 +11,14 @@ namespace orphan::kernel {
 namespace {
 
 // On 6.12 with allocation profiling: the charge and the tag of an object stand in one vector.
+struct Records : AllocationRecords {
+  std::optional<AllocationRecord> of(const Owner&, Addr at, u64) const override {
+    return at == block ? std::optional(record) : std::nullopt;
+  }
+  Addr block;
+  AllocationRecord record;
+};
+
 class ExplainTest : public testing::Test {
  protected:
   ExplainTest() {
@@ -63,14 +71,16 @@ class ExplainTest : public testing::Test {
                                                             .symbols = symbols_,
                                                             .leaked = BitVector(),
                                                             .text_of = read_text,
-                                                            .module_btf = "/nowhere/at/all/"});
+                                                            .module_btf = "/nowhere/at/all/",
+                                                            .records = &records_});
     }
     return *explainer_;
   }
 
   FakeKernel kernel_{kLike6_12};
   Btf types_ = kernel_.types().load();
-  Symbols symbols_ = fake_symbols({{kFakeText + 0x40, "make_ring"}});
+  Symbols symbols_ = fake_symbols({{kFakeText + 0x40, "make_ring"}, {kFakeText + 0x80, "bpf_trace_run7"}});
+  Records records_;
   Owner owner_;
   Addr vector_, object_;
   std::optional<Explainer> explainer_;
@@ -86,6 +96,32 @@ TEST_F(ExplainTest, ObjectsOfOneLineHaveOneNumber_ThoseOfAnotherAnother_AndTheUn
   EXPECT_EQ(explainer().stack_of(owner_, same, 64), number);
   EXPECT_NE(explainer().stack_of(owner_, other, 64), number);
   EXPECT_EQ(explainer().stack_of(owner_, untagged, 64), 0U);
+}
+
+TEST_F(ExplainTest, WhoWasSeenToAllocateIsSaid_BeforeWhatTheKernelKnows) {
+  tag(object_, "widget_probe");
+  EXPECT_FALSE(explainer().was_seen(owner_, object_, 64));
+  Addr seen = next_object();
+  tag(seen, "widget_probe");
+  records_.block = seen;
+  records_.record = {.jiffies = 1, .pid = 12, .comm = "insmod", .stack = {Addr{kFakeText + 0x44}}};
+  EXPECT_TRUE(explainer().was_seen(owner_, seen, 64));
+  auto frames = explainer().frames(owner_, explainer().stack_of(owner_, seen, 64));
+  ASSERT_EQ(frames.size(), 1U);
+  EXPECT_EQ(frames[0].symbol, "make_ring");
+  Leak group;
+  LeakedObject object{.address = seen, .size_bytes = 64};
+  explainer().explain(owner_, group, object);
+  EXPECT_EQ(object.pid, 12U);
+  EXPECT_EQ(object.comm, "insmod");
+}
+
+TEST_F(ExplainTest, FramesOfTheProgramThatTookTheStackAreLeftOut) {
+  records_.block = object_;
+  records_.record.stack = {Addr{0x1234}, Addr{kFakeText + 0x88}, Addr{kFakeText + 0x44}};
+  auto frames = explainer().frames(owner_, explainer().stack_of(owner_, object_, 64));
+  ASSERT_EQ(frames.size(), 1U);
+  EXPECT_EQ(frames[0].symbol, "make_ring");
 }
 
 TEST_F(ExplainTest, ALineIsAFrameWithoutAnAddress) {
