@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <spawn.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
@@ -17,8 +18,6 @@
 #include "kernel/modules.h"
 #include "report/format.h"
 #include "track/tracker.h"
-
-extern char** environ;
 
 namespace orphan::cli {
 namespace {

@@ -2,6 +2,7 @@
 /* What the programs in the kernel write and the tracker reads: plain C, the same for both. All of it is in arrays that both have
  * mapped; nothing takes a lock. A word that was torn by two writers shows, and is not believed. */
 #pragma once
+/* NOLINTBEGIN: the checks are for C++ */
 
 #ifdef __bpf__
 typedef unsigned char orphan_u8;
@@ -107,3 +108,4 @@ static inline orphan_u64 orphan_way_key(orphan_u64 site, orphan_u64 depth, orpha
 static inline orphan_u64 orphan_bucket_of(orphan_u64 address, orphan_u64 mask) {
   return ((address >> 2) * 0x9e3779b97f4a7c15ULL >> 32) & mask;
 }
+/* NOLINTEND */

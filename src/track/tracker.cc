@@ -189,8 +189,8 @@ Result<void> Tracker::load(const TrackOptions& options, kernel::Target& target) 
   return {};
 }
 
-void Tracker::not_attached(std::string what, int error) {
-  coverage_.push_back({.what = std::move(what),
+void Tracker::not_attached(const std::string& what, int error) {
+  coverage_.push_back({.what = what,
                        .why = fmt::format("could not be traced: {}; what was allocated so has no stack", std::strerror(error)),
                        .incomplete = false});
 }

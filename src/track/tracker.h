@@ -62,7 +62,7 @@ class Tracker {
 
   Result<void> load(const TrackOptions& options, kernel::Target& target);
   void attach();
-  void not_attached(std::string what, int error);
+  void not_attached(const std::string& what, int error);
 
   std::unique_ptr<Programs> programs_;
   std::unique_ptr<Maps> maps_;
