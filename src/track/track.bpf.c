@@ -22,7 +22,6 @@ const volatile __u32 site_mask = 0;
 const volatile __u32 stacks_a_window = 0;   // of a call site
 const volatile __u32 least_bytes = 0;       // smaller allocations are not noted, where the size is known
 const volatile __u32 only_tgid = 0;         // 0: all
-const volatile __u64 only_cgroup = 0;       // the same
 const volatile __u8 cache_is_argument = 0;  // of kmem_cache_alloc's tracepoint: before 6.1 it has sizes there
 const volatile __u8 percpu_has_site = 0;    // the tracepoint tells it
 // To turn a page's descriptor into its address.
@@ -190,7 +189,6 @@ static __always_inline bool describe(void* context, struct orphan_record* record
                                      __u64 site, __u32 size, __u8 kind) {
   __u64 ids = bpf_get_current_pid_tgid();
   if (only_tgid != 0 && ids >> 32 != only_tgid) return false;
-  if (only_cgroup != 0 && bpf_get_current_cgroup_id() != only_cgroup) return false;
   record->site = site;
   record->jiffies = bpf_jiffies64();
   record->size = size;
