@@ -28,6 +28,7 @@ class Guest:
     cpus: int = 1
     memory_mb: int = 1024
     append: str = ""
+    hotplug_mb: int = 0
     icount: bool = False
     modules: list = field(default_factory=list)
     files: list = field(default_factory=list)
@@ -55,6 +56,7 @@ def run(guest, script):
         path.write_text(f"mkdir /tmp/results\n{script}\n{SEND_RESULTS}\n")
         command = [VM_TOOLS / "vm", "--kernel", guest.kernel, "--cpus", str(guest.cpus), "--memory",
                    str(guest.memory_mb), "--timeout", str(guest.timeout_s), f"--append={guest.append}"]
+        command += ["--hotplug", str(guest.hotplug_mb)] if guest.hotplug_mb else []
         command += ["--icount"] if guest.icount else []
         for module in guest.modules:
             command += ["--module", module]

@@ -38,6 +38,7 @@ class Request:
     memory_mb: int = 1024
     cpus: int = 1
     append: str = ""
+    hotplug_mb: int = 0
     timeout_s: float = 600
     icount: bool = False
     keep_console: Path | None = None
@@ -108,10 +109,19 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def memory_options(request):
+    """What is plugged in besides is no memory of the kernel's before init puts it online."""
+    if not request.hotplug_mb:
+        return ["-m", str(request.memory_mb)]
+    most = request.memory_mb + request.hotplug_mb
+    return ["-m", f"{request.memory_mb}M,slots=1,maxmem={most}M",
+            "-object", f"memory-backend-ram,id=plugged,size={request.hotplug_mb}M", "-device", "pc-dimm,memdev=plugged"]
+
+
 def qemu_command(kernel, request, archive, console, ends):
     # Warnings (level 4) and worse go to the console: a test that makes the kernel warn should see it.
     arguments = f"console=ttyS0 loglevel=5 panic=-1 {request.append}".strip()
-    command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max", "-m", str(request.memory_mb),
+    command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max", *memory_options(request),
                "-smp", str(request.cpus), "-nodefaults", "-no-user-config", "-display", "none", "-nic", "none",
                "-no-reboot", "-kernel", kernel.image, "-initrd", archive, "-append", arguments,
                "-chardev", f"file,id=console,path={console}", "-device", "isa-serial,chardev=console,index=0"]

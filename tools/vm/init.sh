@@ -27,6 +27,11 @@ while read -r module parameters; do
     reason=$(insmod "$module" $parameters 2>&1) || end failed "cannot load ${module##*/}: ${reason:-unknown reason}"
 done </vm/modules
 
+# Memory that was plugged in; elsewhere there is none that is offline.
+for state in /sys/devices/system/memory/memory*/state; do
+    [ "$(cat "$state" 2>/dev/null)" != offline ] || echo online >"$state" || end failed "cannot put $state online"
+done
+
 # The command writes to pipes, as in any script, so it sees no terminal; relays copy them to the serial lines unchanged.
 mkfifo /run/vm.out /run/vm.err
 relay() { stty -F "$2" raw -echo && exec cat "$1" >"$2"; }
