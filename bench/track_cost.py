@@ -9,8 +9,6 @@ import vm_run
 MOST_A_PAIR = 900  # instructions of a kmalloc and its kfree, tracked as by default
 MODES = (("off", None), ("default", ""), ("all stacks", "--stacks all"), ("4096 bytes or more", "--min-size 4096"),
          ("one process", "--pid 1"))
-# What others make of a pair, in 6.1: measured once, see README.md.
-PEERS = {"kmemleak": 7406, "a hash with stacks of 32 frames, as bcc's memleak": 7161}
 LOOPS = ("open", "pipe", "socketpair", "fork")
 
 SCRIPT = """
@@ -58,8 +56,6 @@ def measure(program, build, kernel):
         name = "kmalloc and kfree" if what == "pair" else f"{what}, and undone"
         print(f"{name:<28}" + "".join(f"{cell:>20}" for cell in cells))
     pair = float(costs[1]["pair"])
-    for name, peer in PEERS.items():
-        print(f"kmalloc and kfree, {name}: {peer:,}; orphan by default {pair / peer:.2f} of it")
     is_met = pair <= MOST_A_PAIR
     print(f"a pair by default at most {MOST_A_PAIR}: {'pass' if is_met else 'FAIL'}")
     return not is_met
