@@ -176,9 +176,11 @@ Result<void> Tracker::load(const TrackOptions& options, kernel::Target& target) 
     auto bulk = function_of(types.get(), "kmem_cache_alloc_bulk");
     bool can_bulk = with_bulk && bulk && bpf_program__set_attach_target(skeleton->progs.on_bulk, 0, bulk->c_str()) == 0;
     bpf_program__set_autoload(skeleton->progs.on_bulk, can_bulk);
+    if (with_bulk && !can_bulk) not_attached("allocations in bulk", ENOENT);
+    if (with_bulk && programs_->vmalloc.empty()) not_attached("vmalloc()", ENOENT);
     int error = -track_bpf::load(skeleton);
     if (error == 0) break;
-    if (!with_bulk) return cannot_load(error);
+    if (!with_bulk || !can_bulk) return cannot_load(error);
     not_attached("allocations in bulk", error);
   }
   maps_ = std::make_unique<Maps>();
