@@ -35,6 +35,7 @@ class Scan {
  public:
   Scan(Target& target, const ScanOptions& options, const ScanHooks& hooks) : target_(target), options_(options), hooks_(hooks) {
     report_.target = fmt::format("kernel {}", target.release());
+    report_.release = target.release();
     report_.version = options.version;
     report_.max_objects = options.max_objects;
     report_.startup = target.startup();

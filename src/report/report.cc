@@ -35,6 +35,12 @@ const char* to_string(Evidence::Kind kind) {
   bug("no such kind of evidence");
 }
 
+std::optional<double> rate(const AllocationTimes& times) {
+  double span_s = times.first_s - times.last_s;
+  if (times.count < 2 || span_s <= 0) return std::nullopt;
+  return static_cast<double>(times.count - 1) / span_s;
+}
+
 Tally examined(const Report& report) {
   Tally sum;
   for (Tally kind : report.by_kind) sum += kind;

@@ -45,6 +45,13 @@ struct Frame {
   std::string module = {};  // empty: the kernel itself
   std::string file = {};    // empty: no debug information
   u32 line = 0;
+  bool is_inlined = false;  // the function's code is a part of that of the next frame which is not
+};
+
+// Code that frames lie in: a module's or the kernel's own. Its build-id finds the debug information that has their lines.
+struct Image {
+  std::string module = {};    // empty: the kernel itself
+  std::string build_id = {};  // hexadecimal; empty: not known
 };
 
 // Something inside a block that hints at what the block is.
@@ -102,6 +109,15 @@ struct Counted {
   u64 count = 0;
 };
 
+// When the blocks of a group were allocated, of which that is known.
+struct AllocationTimes {
+  u64 count = 0;       // blocks
+  double first_s = 0;  // seconds since the first of them was
+  double last_s = 0;   // since the last
+};
+// Blocks a second, from the first to the last; nothing: there are not two, or both are of one moment.
+std::optional<double> rate(const AllocationTimes& times);
+
 // Leaked blocks of one allocator, cache, size, and stack where it is known.
 struct Leak {
   BlockKind kind = BlockKind::Slab;
@@ -117,6 +133,8 @@ struct Leak {
   std::string confidence_reason = {};  // in words
   std::vector<Frame> stack = {};       // allocation site(s), innermost first; often empty
   bool was_seen = false;               // their allocation, by a tracker
+  std::optional<AllocationTimes> times = {};
+  std::vector<Counted> comms = {};  // names of the tasks that allocated them, most blocks first
   std::vector<Evidence> evidence = {};
   std::vector<Counted> cgroups = {};       // that are charged for the objects that are listed, most objects first
   std::vector<LeakedObject> objects = {};  // as many as were asked for; total.count says how many there are
@@ -196,8 +214,10 @@ struct SelfTest {
 };
 
 struct Report {
-  std::string target = {};   // "kernel 6.1.0-56-cloud-amd64"
-  std::string version = {};  // of orphan
+  std::string target = {};         // "kernel 6.1.0-56-cloud-amd64"
+  std::string version = {};        // of orphan
+  std::string release = {};        // of the kernel: "6.1.0-56-cloud-amd64"
+  std::vector<Image> images = {};  // that frames of `leaks`, `weak` and `pages` lie in
   i64 started_unix_s = 0;
   double seconds = 0;
   std::vector<Phase> startup = {};  // what was done once, before the first pass
