@@ -5,11 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
-#include <iterator>
 
 #include "base/verify.h"
 #include "report/format.h"
+#include "report/print.h"
 
 namespace orphan {
 namespace {
@@ -18,25 +17,12 @@ constexpr std::size_t kMaxEvidence = 3;
 constexpr std::size_t kMaxStringBytes = 48;
 constexpr int kNameWidth = 42;
 
-template <typename... T>
-void print(std::string& out, fmt::format_string<T...> format, T&&... values) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<T>(values)...);
-}
-
 std::string human(i64 bytes) {
   return bytes < 0 ? "-" + human_bytes(static_cast<u64>(-bytes)) : human_bytes(static_cast<u64>(bytes));
 }
 
 std::string signed_human(i64 bytes) {
   return bytes == 0 ? "0" : bytes > 0 ? "+" + human(bytes) : human(bytes);
-}
-
-std::string utc(i64 unix_s) {
-  std::time_t time = unix_s;
-  std::tm parts{};
-  char buffer[64];
-  if (::gmtime_r(&time, &parts) == nullptr) return "an unknown time";
-  return {buffer, std::strftime(buffer, sizeof buffer, "%Y-%m-%d %H:%M:%S UTC", &parts)};
 }
 
 const char* title_of(AccountRow::Section section) {

@@ -4,11 +4,10 @@
 
 #include "report/account.h"
 #include "report/format.h"
+#include "report/json_parts.h"
 
 namespace orphan {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr int kSchema = 1;
 
@@ -83,16 +82,6 @@ Json owner_json(const AccountOwner& owner) {
   return json;
 }
 
-Json coverage_json(const Coverage& coverage) {
-  Json json = Json::object();
-  json["what"] = coverage.what;
-  json["bytes"] = coverage.bytes == 0 ? Json() : Json(coverage.bytes);
-  json["count"] = coverage.count;
-  json["why"] = coverage.why;
-  json["incomplete"] = coverage.incomplete;
-  return json;
-}
-
 template <typename Rows, typename F>
 Json array_of(const Rows& rows, F&& each) {
   Json json = Json::array();
@@ -123,9 +112,9 @@ std::string to_json(const Account& account) {
   json["looked_into_blocks"] = account.looked_into_blocks;
   json["searched_bytes"] = account.searched_bytes;
   json["not_searched_bytes"] = account.not_searched_bytes;
-  json["coverage"] = array_of(account.coverage, coverage_json);
+  json["coverage"] = coverage_json(account.coverage);
   json["bytes_read"] = account.bytes_read;
-  return json.dump(2, ' ', true, Json::error_handler_t::replace) + '\n';
+  return text_of(json);
 }
 
 }  // namespace orphan

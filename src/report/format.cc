@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ctime>
 #include <iterator>
 
 namespace orphan {
@@ -91,6 +92,14 @@ std::string with_commas(u64 number) {
 
 std::string counted(u64 number, std::string_view noun) {
   return fmt::format("{} {}{}", with_commas(number), noun, number == 1 ? "" : "s");
+}
+
+std::string utc(i64 unix_s) {
+  std::time_t time = unix_s;
+  std::tm parts{};
+  char buffer[64];
+  if (::gmtime_r(&time, &parts) == nullptr) return "an unknown time";
+  return {buffer, std::strftime(buffer, sizeof buffer, "%Y-%m-%d %H:%M:%S UTC", &parts)};
 }
 
 std::string to_string(Addr address) {

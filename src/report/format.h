@@ -30,6 +30,9 @@ std::string wrapped(std::string_view first, std::string_view text);
 // "1 block", "1,234 blocks".
 std::string counted(u64 number, std::string_view noun);
 
+// "2023-11-14 22:13:20 UTC".
+std::string utc(i64 unix_s);
+
 // As kmemleak prints addresses: 0x and at least eight digits.
 std::string to_string(Addr address);
 

@@ -10,12 +10,10 @@
 
 #include "base/verify.h"
 #include "report/format.h"
+#include "report/json_parts.h"
 
 namespace orphan {
 namespace {
-
-// Keys keep the order in which they are written: a report is read by people too.
-using Json = nlohmann::ordered_json;
 
 constexpr int kSchema = 1;
 
@@ -36,17 +34,6 @@ class Fnv1a {
 
   u64 value_ = 0xcbf29ce484222325;
 };
-
-Json text_or_null(const std::string& text) {
-  return text.empty() ? Json() : Json(text);
-}
-
-Json tally_json(Tally tally) {
-  Json json = Json::object();
-  json["count"] = tally.count;
-  json["bytes"] = tally.bytes;
-  return json;
-}
 
 Json examined_json(const Report& report) {
   Tally all = examined(report);
@@ -102,20 +89,6 @@ Json passes_json(const Report& report) {
   return json;
 }
 
-Json coverage_json(const Report& report) {
-  Json json = Json::array();
-  for (const Coverage& coverage : report.coverage) {
-    Json row = Json::object();
-    row["what"] = coverage.what;
-    row["bytes"] = coverage.bytes == 0 ? Json() : Json(coverage.bytes);
-    row["count"] = coverage.count;
-    row["why"] = coverage.why;
-    row["incomplete"] = coverage.incomplete;
-    json.push_back(std::move(row));
-  }
-  return json;
-}
-
 Json self_test_json(const std::optional<SelfTest>& self_test) {
   if (!self_test) return nullptr;
   Json json = Json::object();
@@ -143,20 +116,6 @@ Json suppressed_json(const Report& report) {
     row["bytes"] = suppression.total.bytes;
     json.push_back(std::move(row));
   }
-  return json;
-}
-
-Json frame_json(const Frame& frame) {
-  bool has_symbol = !frame.symbol.empty();
-  bool has_file = !frame.file.empty();
-  Json json = Json::object();
-  json["address"] = frame.address ? Json(to_string(frame.address)) : Json();
-  json["symbol"] = text_or_null(frame.symbol);
-  json["offset"] = has_symbol && frame.address ? Json(frame.offset) : Json();
-  json["symbol_size"] = has_symbol && frame.address ? Json(frame.symbol_size) : Json();
-  json["module"] = text_or_null(frame.module);
-  json["file"] = text_or_null(frame.file);
-  json["line"] = has_file ? Json(frame.line) : Json();
   return json;
 }
 
@@ -214,8 +173,7 @@ void add_contents(Json& json, const Report& report, const Leak& leak) {
   json["type"] = text_or_null(leak.type);
   json["type_reason"] = text_or_null(leak.type_reason);
   json["traced"] = leak.was_seen;
-  json["stack"] = Json::array();
-  for (const Frame& frame : leak.stack) json["stack"].push_back(frame_json(frame));
+  json["stack"] = stack_json(leak.stack);
   json["evidence"] = evidence_json(leak);
   json["cgroups"] = Json::array();
   for (const Counted& cgroup : leak.cgroups) json["cgroups"].push_back({{"cgroup", cgroup.text}, {"count", cgroup.count}});
@@ -304,7 +262,7 @@ std::string to_json(const Report& report) {
   json["settled"] = report.settled;
   json["examined"] = examined_json(report);
   json["outcome"] = outcome_json(report.outcome);
-  json["coverage"] = coverage_json(report);
+  json["coverage"] = coverage_json(report.coverage);
   json["self_test"] = self_test_json(report.self_test);
   json["startup"] = phases_json(report.startup);
   json["passes"] = passes_json(report);
@@ -320,7 +278,7 @@ std::string to_json(const Report& report) {
   if (report.pages) {
     for (const Leak& leak : report.pages->groups) json["pages"].push_back(page_group_json(report, leak));
   }
-  return json.dump(2, ' ', true, Json::error_handler_t::replace) + '\n';
+  return text_of(json);
 }
 
 }  // namespace orphan

@@ -4,43 +4,24 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
-#include <iterator>
-#include <optional>
 #include <span>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/verify.h"
 #include "report/format.h"
+#include "report/leak_lines.h"
+#include "report/print.h"
 
 namespace orphan {
 namespace {
 
-constexpr std::size_t kMaxAliases = 2;
 constexpr std::size_t kMaxEvidence = 8;
-constexpr std::size_t kMaxFrames = 16;
 constexpr std::size_t kMaxObjects = 3;
-constexpr std::size_t kMaxTasks = 3;
-constexpr std::size_t kMaxCgroups = 3;
 constexpr std::size_t kMaxStringBytes = 48;
 constexpr std::size_t kMaxDumpBytes = 64;
 constexpr std::size_t kMaxDifferent = 5;
 constexpr std::string_view kBadSums = "the numbers of this report do not add up: that is a bug of orphan, please report it\n";
-
-template <typename... T>
-void print(std::string& out, fmt::format_string<T...> format, T&&... values) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<T>(values)...);
-}
-
-std::string utc(i64 unix_s) {
-  std::time_t time = unix_s;
-  std::tm parts{};
-  char buffer[64];
-  if (::gmtime_r(&time, &parts) == nullptr) return "an unknown time";
-  return {buffer, std::strftime(buffer, sizeof buffer, "%Y-%m-%d %H:%M:%S UTC", &parts)};
-}
 
 bool is_partial(const Report& report) {
   return std::ranges::any_of(report.coverage, [](const Coverage& coverage) { return coverage.incomplete; });
@@ -73,25 +54,6 @@ std::string head(const Report& report) {
   print(out, "target: {}, {}, orphan {}\n", printable(report.target), utc(report.started_unix_s), printable(report.version));
   print(out, "passes: {}\n", passes_summary(report));
   return out;
-}
-
-std::string cache_and_type(const Leak& leak) {
-  std::string text = printable(leak.cache);
-  if (!leak.aliases.empty()) {
-    text += " (also: ";
-    for (std::size_t i = 0; i < std::min(leak.aliases.size(), kMaxAliases); ++i) {
-      print(text, "{}{}", i == 0 ? "" : ", ", printable(leak.aliases[i]));
-    }
-    if (leak.aliases.size() > kMaxAliases) print(text, ", +{}", leak.aliases.size() - kMaxAliases);
-    text += ')';
-  }
-  if (!leak.type.empty()) print(text, ": {}{}", leak.type_reason.empty() ? "" : "likely ", printable(leak.type));
-  return text;
-}
-
-// What a line below a group starts with.
-void label(std::string& out, std::string_view name) {
-  print(out, "            {:<9}", name);
 }
 
 std::string evidence_line(const Leak& leak, const Evidence& evidence) {
@@ -135,76 +97,12 @@ std::string evidence_lines(const Leak& leak) {
   return out;
 }
 
-std::string stack_lines(const Leak& leak) {
-  std::string out;
-  for (std::size_t i = 0; i < std::min(leak.stack.size(), kMaxFrames); ++i) {
-    const Frame& frame = leak.stack[i];
-    label(out, i != 0 ? "" : leak.stack.size() == 1 ? "caller" : "stack");
-    out += to_string(frame);
-    if (!frame.file.empty()) print(out, " {}:{}", printable(frame.file), frame.line);
-    out += '\n';
-  }
-  if (leak.stack.size() > kMaxFrames) {
-    label(out, "");
-    print(out, "+{} more frames\n", leak.stack.size() - kMaxFrames);
-  }
-  return out;
-}
-
 // How sure it is, and why.
 std::string confidence_line(const Leak& leak) {
   std::string out;
   label(out, "leaked");
   print(out, "{}: {}\n", to_string(leak.confidence), printable(leak.confidence_reason));
   return out;
-}
-
-// Which tasks allocated the objects that are listed, and when.
-std::string task_lines(const Leak& leak) {
-  std::vector<std::string> tasks;
-  std::optional<double> youngest, oldest;
-  for (const LeakedObject& object : leak.objects) {
-    if (object.age_s) {
-      youngest = std::min(youngest.value_or(*object.age_s), *object.age_s);
-      oldest = std::max(oldest.value_or(*object.age_s), *object.age_s);
-    }
-    if (!object.pid) continue;
-    std::string task = fmt::format("pid {}", *object.pid);
-    if (!object.comm.empty()) print(task, " ({})", printable(object.comm));
-    if (std::ranges::find(tasks, task) == tasks.end()) tasks.push_back(std::move(task));
-  }
-  if (tasks.empty() && !oldest) return {};
-  std::string text = fmt::format("{}", fmt::join(std::span(tasks).first(std::min(tasks.size(), kMaxTasks)), ", "));
-  if (tasks.size() > kMaxTasks) print(text, " +{} more", with_commas(tasks.size() - kMaxTasks));
-  if (oldest) {
-    std::string young = fmt::format("{:.0f}", *youngest), old = fmt::format("{:.0f}", *oldest);
-    print(text, "{}{} s ago", text.empty() ? "" : ", ", young == old ? old : young + " to " + old);
-  }
-  std::string out;
-  label(out, "by");
-  return out + text + '\n';
-}
-
-std::string type_lines(const Leak& leak) {
-  std::string out;
-  if (leak.type.empty() || leak.type_reason.empty()) return out;
-  label(out, "likely");
-  return wrapped(out, fmt::format("{}: {}", printable(leak.type), printable(leak.type_reason)));
-}
-
-// Who is charged for the objects that are listed.
-std::string cgroup_lines(const Leak& leak) {
-  std::string out;
-  if (leak.cgroups.empty()) return out;
-  std::string text;
-  for (std::size_t i = 0; i < std::min(leak.cgroups.size(), kMaxCgroups); ++i) {
-    const Counted& cgroup = leak.cgroups[i];
-    print(text, "{}{}", i == 0 ? "" : ", ", printable(cgroup.text));
-    if (leak.total.count > 1) print(text, " ({})", with_commas(cgroup.count));
-  }
-  if (leak.cgroups.size() > kMaxCgroups) print(text, ", +{} more", with_commas(leak.cgroups.size() - kMaxCgroups));
-  label(out, "cgroup");
-  return wrapped(out, text);
 }
 
 // What one bug costs: who holds what, where that is more than single blocks.
@@ -257,11 +155,10 @@ std::string weak_lines(const Leak& leak) {
 }
 
 std::string groups_of(const Report& report, const std::vector<Leak>& leaks) {
-  std::string out = "   COUNT       BYTES        SIZE  CACHE\n";
+  std::string out(kGroupTitle);
   for (const Leak& leak : leaks) {
     if (&leak != &leaks.front()) out += '\n';
-    print(out, "{:>8}  {:>10}  {:>10}  {}\n", with_commas(leak.total.count), human_bytes(leak.total.bytes),
-          fmt::format("{} B", leak.object_size_bytes), cache_and_type(leak));
+    out += group_line(leak);
     out += type_lines(leak);
     out += evidence_lines(leak);
     out += stack_lines(leak);
@@ -378,20 +275,8 @@ std::string suppressed(const Report& report) {
   return out;
 }
 
-std::string coverage_line(const Coverage& coverage) {
-  std::string amount;
-  if (coverage.count != 0) amount = with_commas(coverage.count);
-  if (coverage.bytes != 0) print(amount, "{}{}", amount.empty() ? "" : ", ", human_bytes(coverage.bytes));
-  std::string text = printable(coverage.what);
-  if (!amount.empty()) print(text, " ({})", amount);
-  if (!coverage.why.empty()) print(text, ": {}", printable(coverage.why));
-  return wrapped("  ", text);
-}
-
 std::string coverage(const Report& report) {
-  std::string unseen;
-  std::string facts;
-  for (const Coverage& entry : report.coverage) (entry.incomplete ? unseen : facts) += coverage_line(entry);
+  auto [unseen, facts] = coverage_lines(report.coverage);
   std::string out = "\nNOT SEEN\n" + (unseen.empty() ? "  nothing: all that orphan knows of was looked at\n" : unseen);
   if (!facts.empty()) out += "\nNOTES\n" + facts;
   return out;

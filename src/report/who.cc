@@ -3,25 +3,19 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "base/verify.h"
 #include "report/format.h"
+#include "report/json_parts.h"
+#include "report/print.h"
 
 namespace orphan {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr int kSchema = 1;
 constexpr std::size_t kMaxStringBytes = 48;
 constexpr std::size_t kMaxDumpBytes = 128;
-
-template <typename... T>
-void print(std::string& out, fmt::format_string<T...> format, T&&... values) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<T>(values)...);
-}
 
 const char* meaning(BlockState state) {
   switch (state) {
@@ -126,10 +120,6 @@ Json referrers_json(const std::vector<Referrer>& referrers) {
   return json;
 }
 
-Json text_or_null(const std::string& text) {
-  return text.empty() ? Json() : Json(printable(text));
-}
-
 Json who_json(const Who& who) {
   Json json = Json::object();
   json["address"] = to_string(who.address);
@@ -143,14 +133,14 @@ Json who_json(const Who& who) {
                                 {"text", printable(evidence.text)},
                                 {"field", evidence.field.empty() ? Json() : Json(printable(evidence.field))}});
   }
-  json["type"] = text_or_null(who.type);
-  json["type_reason"] = text_or_null(who.type_reason);
+  json["type"] = text_or_null(printable(who.type));
+  json["type_reason"] = text_or_null(printable(who.type_reason));
   json["stack"] = Json::array();
   for (const Frame& frame : who.stack) json["stack"].push_back(to_string(frame));
   json["pid"] = who.pid ? Json(*who.pid) : Json();
-  json["comm"] = text_or_null(who.comm);
+  json["comm"] = text_or_null(printable(who.comm));
   json["age_s"] = who.age_s ? Json(*who.age_s) : Json();
-  json["cgroup"] = text_or_null(who.cgroup);
+  json["cgroup"] = text_or_null(printable(who.cgroup));
   std::string hex;
   for (std::byte b : who.contents) print(hex, "{:02x}", std::to_integer<unsigned>(b));
   json["hex"] = hex.empty() ? Json() : Json(hex);
@@ -207,7 +197,7 @@ std::string to_json(const std::string& target, const std::vector<Who>& answers) 
   json["target"] = printable(target);
   json["who"] = Json::array();
   for (const Who& who : answers) json["who"].push_back(who_json(who));
-  return json.dump(2, ' ', true, Json::error_handler_t::replace) + '\n';
+  return text_of(json);
 }
 
 }  // namespace orphan
