@@ -37,7 +37,7 @@ std::string utc(i64 unix_s);
 std::string to_string(Addr address);
 
 // As the kernel's %pS: "symbol+0xoff/0xsize [module]", or the bare address where the symbol is not known, or "symbol [module]"
-// where only the function is known.
+// where only the function is known, or "symbol (inlined)": the module is that of the frame that it is a part of.
 std::string to_string(const Frame& frame);
 
 // A row of up to 16 bytes as the kernel's hex dumps have it, without indentation: the ASCII part starts at column 49 (counted

@@ -61,6 +61,10 @@ TEST(Format, AddressesHaveAtLeastEightDigits) {
   EXPECT_EQ(to_string(Addr{0xffff888104c2d000}), "0xffff888104c2d000");
 }
 
+TEST(Format, ATimeIsThatOfGreenwich) {
+  EXPECT_EQ(utc(1'700'000'000), "2023-11-14 22:13:20 UTC");
+}
+
 TEST(Format, AFrameLooksLikeTheKernelPrintsIt) {
   Frame frame;
   frame.address = Addr{0xffffffffc01d2041};
@@ -70,6 +74,8 @@ TEST(Format, AFrameLooksLikeTheKernelPrintsIt) {
   EXPECT_EQ(to_string(frame), "widget_probe+0x41/0x1df");
   frame.module = "widget";
   EXPECT_EQ(to_string(frame), "widget_probe+0x41/0x1df [widget]");
+  frame.is_inlined = true;
+  EXPECT_EQ(to_string(frame), "widget_probe (inlined)");
   frame.symbol.clear();
   EXPECT_EQ(to_string(frame), "0xffffffffc01d2041");
 }

@@ -172,8 +172,7 @@ void add_contents(Json& json, const Report& report, const Leak& leak) {
   json["object_size"] = leak.object_size_bytes;
   json["type"] = text_or_null(leak.type);
   json["type_reason"] = text_or_null(leak.type_reason);
-  json["traced"] = leak.was_seen;
-  json["stack"] = stack_json(leak.stack);
+  add_origin(json, leak);
   json["evidence"] = evidence_json(leak);
   json["cgroups"] = Json::array();
   for (const Counted& cgroup : leak.cgroups) json["cgroups"].push_back({{"cgroup", cgroup.text}, {"count", cgroup.count}});
@@ -255,6 +254,8 @@ std::string to_json(const Report& report) {
   json["schema"] = kSchema;
   json["orphan"] = report.version;
   json["target"] = report.target;
+  json["release"] = text_or_null(report.release);
+  json["images"] = images_json(report.images);
   json["started"] = report.started_unix_s;
   json["seconds"] = report.seconds;
   json["scans"] = report.passes.size();

@@ -17,7 +17,11 @@ Json text_or_null(const std::string& text);
 
 Json tally_json(Tally tally);
 Json coverage_json(const std::vector<Coverage>& coverage);
+Json images_json(const std::vector<Image>& images);
 Json stack_json(const std::vector<Frame>& stack);
+
+// Who allocated a group's blocks, when and where: adds `traced`, `allocated`, `comms` and `stack`.
+void add_origin(Json& json, const Leak& leak);
 
 // The document: indented, ASCII, ended by a newline.
 std::string text_of(const Json& json);

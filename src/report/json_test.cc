@@ -48,13 +48,40 @@ TEST(Json, ALeakSaysWhatIsKnownOfIt) {
   EXPECT_EQ(leak["confidence"]["reason"], "unreferenced, unchanged in all 3 passes, 12 s");
   EXPECT_EQ(leak["evidence"][0]["text"], "leak me");
   EXPECT_EQ(leak["stack"][0], Json::parse(R"({"address": "0xffffffffc01d2041", "symbol": "widget_probe", "offset": 65,
-    "symbol_size": 479, "module": "widget", "file": "drivers/misc/widget.c", "line": 123})",
+    "symbol_size": 479, "module": "widget", "file": "drivers/misc/widget.c", "line": 123, "inlined": false})",
                                           nullptr, false));
   Json object = leak["objects"][1];
   EXPECT_EQ(object["address"], "0xffff888104c2d080");
   EXPECT_EQ(object["head"], object["address"]);
   EXPECT_EQ(object["checksum"], "0xed65d963");
   EXPECT_EQ(object["hex"], "6c65616b206d65" + std::string(2 * 121, '0'));
+}
+
+TEST(Json, WhatATrackerKnowsOfAGroupIsThere) {
+  Json json = parsed(test::sample_report());
+  EXPECT_EQ(json["release"], "6.1.0-56-cloud-amd64");
+  EXPECT_EQ(
+      json["images"],
+      Json::parse(R"([{"module": null, "build_id": "3a0b2c4d"}, {"module": "widget", "build_id": "91fe27"}])", nullptr, false));
+  Json leak = json["leaks"][0];
+  EXPECT_EQ(leak["traced"], true);
+  EXPECT_EQ(leak["comms"], Json::parse(R"([{"comm": "insmod", "count": 97}, {"comm": "sh", "count": 3}])", nullptr, false));
+  EXPECT_EQ(leak["allocated"]["count"], 100);
+  EXPECT_EQ(leak["allocated"]["first_s"], 713.2);
+  EXPECT_EQ(leak["allocated"]["last_s"], 6);
+  EXPECT_NEAR(leak["allocated"]["rate_s"].get<double>(), 99 / 707.2, 1e-9);
+  Report report = test::sample_report();
+  report.leaks[0].times->last_s = report.leaks[0].times->first_s;
+  EXPECT_TRUE(parsed(report)["leaks"][0]["allocated"]["rate_s"].is_null());
+}
+
+TEST(Json, AnInlinedFrameHasNoOffset) {
+  Json stack = parsed(test::sample_report())["leaks"][1]["stack"];
+  EXPECT_EQ(stack[0], Json::parse(R"({"address": "0xffffffffc01d2077", "symbol": "ring_pages", "offset": null,
+    "symbol_size": null, "module": "widget", "file": "drivers/misc/ring.h", "line": 88, "inlined": true})",
+                                  nullptr, false));
+  EXPECT_EQ(stack[1]["offset"], 0x27);
+  EXPECT_EQ(stack[1]["inlined"], false);
 }
 
 TEST(Json, AWeaklyReferencedBlockSaysWhatRefersToIt) {
@@ -98,7 +125,7 @@ TEST(Json, WhoAllocatedWhoIsChargedAndWhereItPointedAreThere) {
 TEST(Json, WhatIsNotKnownIsNull) {
   Json json = parsed(test::sample_report());
   Json leak = json["leaks"][2];
-  for (const char* key : {"retained_count", "retained_bytes", "type", "type_reason"}) {
+  for (const char* key : {"retained_count", "retained_bytes", "type", "type_reason", "allocated"}) {
     EXPECT_TRUE(leak.contains(key) && leak[key].is_null()) << key;
   }
   for (const char* key : {"comm", "pid", "cgroup", "age_s"}) {
@@ -108,7 +135,9 @@ TEST(Json, WhatIsNotKnownIsNull) {
   for (const char* key : {"symbol", "offset", "symbol_size", "module", "file", "line"}) {
     EXPECT_TRUE(bare_frame.contains(key) && bare_frame[key].is_null()) << key;
   }
+  EXPECT_EQ(leak["comms"], Json::array());
   EXPECT_TRUE(parsed(Report{})["self_test"].is_null());
+  EXPECT_TRUE(parsed(Report{})["release"].is_null());
 }
 
 TEST(Json, OnlyAPerCpuObjectHasACpu) {

@@ -23,13 +23,22 @@ std::string hex_dump_lines(const LeakedObject& object, bool is_per_cpu) {
   return fmt::format("  hex dump (first {} bytes{}):\n", shown, cpu) + hex_dump(object.contents, shown, "    ");
 }
 
+// Return addresses only: the kernel knows of no inlined functions.
+std::string backtrace_lines(const Leak& leak) {
+  std::string out;
+  std::size_t shown = 0;
+  for (const Frame& frame : leak.stack) {
+    if (frame.is_inlined) continue;
+    if (shown++ == kMaxFrames) break;
+    fmt::format_to(std::back_inserter(out), "    {}\n", to_string(frame));
+  }
+  return out;
+}
+
 void add_leaks(std::string& out, const std::vector<Leak>& leaks) {
   for (const Leak& leak : leaks) {
     bool is_per_cpu = leak.kind == BlockKind::PerCpu;
-    std::string frames;
-    for (std::size_t i = 0; i < std::min(leak.stack.size(), kMaxFrames); ++i) {
-      fmt::format_to(std::back_inserter(frames), "    {}\n", to_string(leak.stack[i]));
-    }
+    std::string frames = backtrace_lines(leak);
     for (const LeakedObject& object : leak.objects) {
       fmt::format_to(std::back_inserter(out), "unreferenced object{} {} (size {}):\n", is_per_cpu ? " (percpu)" : "",
                      to_string(object.address), object.size_bytes);

@@ -102,6 +102,13 @@ TEST(KmemleakText, FramesEndAtTheKernelsSixteen) {
   EXPECT_EQ(frames, 16u);
 }
 
+TEST(KmemleakText, AnInlinedFunctionIsNoFrame) {
+  Leak leak = test::vmalloc_leak();
+  ASSERT_TRUE(leak.stack[0].is_inlined);
+  std::string text = to_kmemleak(report_of(leak));
+  EXPECT_TRUE(text.ends_with("  backtrace (crc 2a):\n    widget_ring_alloc+0x27/0x90 [widget]\n")) << text;
+}
+
 TEST(KmemleakText, ASymbolCannotForgeALine) {
   Leak leak = test::per_cpu_leak();
   leak.stack = {test::frame_at(Addr{1}, "x\nunreferenced object 0x1\x1b[2J", 0, 0, "m\n")};

@@ -19,10 +19,11 @@ void label(std::string& out, std::string_view name);
 // Why the type is likely.
 std::string type_lines(const Leak& leak);
 
-// Where the blocks were allocated, as far as 16 frames.
+// Where the blocks were allocated, as far as 16 frames, and the functions that are inlined there: these stand in front of the
+// frame that has their code, further to the right.
 std::string stack_lines(const Leak& leak);
 
-// Which tasks allocated them, and when.
+// Which tasks allocated them, and when: all of the group where that is known, else the objects that are listed.
 std::string task_lines(const Leak& leak);
 
 // Who is charged for the objects that are listed.

@@ -43,6 +43,9 @@ inline Leak slab_leak() {
                 frame_at(Addr{0xffffffffc01d2036}, "", 0, 0, "")};
   leak.stack[0].file = "drivers/misc/widget.c";
   leak.stack[0].line = 123;
+  leak.was_seen = true;
+  leak.times = AllocationTimes{.count = 100, .first_s = 713.2, .last_s = 6};
+  leak.comms = {{"insmod", 97}, {"sh", 3}};
   leak.confidence = Confidence::Certain;
   leak.confidence_reason = "unreferenced, unchanged in all 3 passes, 12 s";
   leak.evidence = {{Evidence::Kind::String, 0, "leak me", 100}, {Evidence::Kind::Symbol, 64, "widget_ops [widget]", 40}};
@@ -57,7 +60,15 @@ inline Leak slab_leak() {
 
 inline Leak vmalloc_leak() {
   Leak leak = leak_of(BlockKind::Vmalloc, "vmalloc", 8192, {1, 8192});
-  leak.stack = {frame_at(Addr{0xffffffffc01d2077}, "widget_ring_alloc", 0x27, 0x90, "widget")};
+  leak.stack = {{.address = Addr{0xffffffffc01d2077},
+                 .symbol = "ring_pages",
+                 .module = "widget",
+                 .file = "drivers/misc/ring.h",
+                 .line = 88,
+                 .is_inlined = true},
+                frame_at(Addr{0xffffffffc01d2077}, "widget_ring_alloc", 0x27, 0x90, "widget")};
+  leak.stack[1].file = "drivers/misc/widget.c";
+  leak.stack[1].line = 140;
   leak.confidence = Confidence::Likely;
   leak.confidence_reason = "unreferenced, unchanged in two passes or more; some not from the first pass on";
   leak.objects = {{.address = Addr{0xffffc90000a65000}, .size_bytes = 8192, .checksum = 0x2a, .contents = bytes_of("", 20)}};
@@ -108,6 +119,8 @@ inline Report sample_report() {
   Report report;
   report.target = "kernel 6.1.0-56-cloud-amd64";
   report.version = "0.1.0";
+  report.release = "6.1.0-56-cloud-amd64";
+  report.images = {{"", "3a0b2c4d"}, {"widget", "91fe27"}};
   report.started_unix_s = 1'700'000'000;
   report.seconds = 12.34;
   report.passes = {{2.5, {1'234'800, 1'181'760'000}, 400, 400, 2'254'857'830},

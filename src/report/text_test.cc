@@ -25,6 +25,7 @@ passes: 3 in 12.3 s, 6.3 GiB read; the last two agree
             stack    widget_probe+0x41/0x1df [widget] drivers/misc/widget.c:123
                      do_one_initcall+0x59/0x220
                      0xffffffffc01d2036
+            by       insmod (97), sh (3); first 713 s ago, last 6 s ago, 0.14 a second
             leaked   certain: unreferenced, unchanged in all 3 passes, 12 s
             objects  0xffff888104c2d000 0xffff888104c2d080 0xffff888104c2d100 +97 more
             6c 65 61 6b 20 6d 65 00 00 00 00 00 00 00 00 00  leak me.........
@@ -33,7 +34,8 @@ passes: 3 in 12.3 s, 6.3 GiB read; the last two agree
             00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
 
        1     8.0 KiB      8192 B  vmalloc
-            caller   widget_ring_alloc+0x27/0x90 [widget]
+            caller     ring_pages (inlined) drivers/misc/ring.h:88
+                     widget_ring_alloc+0x27/0x90 [widget] drivers/misc/widget.c:140
             leaked   likely: unreferenced, unchanged in two passes or more; some not from the first pass on
             object   0xffffc90000a65000
             00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
@@ -183,13 +185,15 @@ TEST(Text, NothingOfTheTargetReachesTheTerminalRaw) {
   leak.cache = leak.type = leak.aliases[0] = hostile;
   leak.stack[0].symbol = leak.stack[0].module = leak.stack[0].file = hostile;
   leak.evidence[0].text = leak.evidence[1].text = hostile;
+  leak.comms[0].text = report.leaks[1].stack[0].symbol = report.leaks[1].stack[0].file = hostile;
   report.suppressed[0].rule = report.suppressed[0].reason = hostile;
   report.coverage[0].what = report.coverage[0].why = hostile;
   report.self_test->different[0].cache = hostile;
   report.roots[0].kind = hostile;
   std::string text = to_text(report);
   EXPECT_TRUE(std::ranges::all_of(text, [](char c) { return c == '\n' || (c >= 0x20 && c < 0x7f); }));
-  EXPECT_EQ(lines_of(text).size(), lines_of(to_text(test::sample_report())).size() - 2);  // a long reason took three lines
+  EXPECT_EQ(lines_of(text).size(),
+            lines_of(to_text(test::sample_report())).size() - 1);  // a long reason took three lines, and the task now takes two
   EXPECT_TRUE(contains(text, "string   \"\\x1b]0;owned\\x07\\n\\xff\\xc2\\x9b\\\"\" at +0x0"));
 }
 
@@ -250,8 +254,33 @@ TEST(Text, LongListsAreCutAndCounted) {
   EXPECT_TRUE(contains(text, "+4 more frames\n"));
 }
 
-TEST(Text, WhoAllocatedAndWhenIsSaidWhereItIsKnown) {
+std::size_t occurrences(const std::string& text, std::string_view part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+TEST(Text, InlinedFunctionsStandBeforeTheFrameThatHasThem_AndTakeNoneOfItsRoom) {
   Report report = test::sample_report();
+  std::vector<Frame> both = report.leaks[1].stack;
+  std::vector<Frame>& stack = report.leaks[0].stack;
+  stack.clear();
+  for (int i = 0; i < 16; ++i) stack.insert(stack.end(), both.begin(), both.end());
+  report.leaks[1].stack.clear();
+  std::string text = to_text(report);
+  EXPECT_EQ(occurrences(text, " ring_pages (inlined) drivers/misc/ring.h:88\n"), 16u);
+  EXPECT_EQ(occurrences(text, " widget_ring_alloc+0x27/0x90 [widget] drivers/misc/widget.c:140\n"), 16u);
+  EXPECT_FALSE(contains(text, "more frames"));
+  stack.insert(stack.end(), both.begin(), both.end());
+  text = to_text(report);
+  EXPECT_EQ(occurrences(text, " ring_pages (inlined)"), 16u);
+  EXPECT_TRUE(contains(text, "+1 more frames\n"));
+}
+
+TEST(Text, WhoAllocatedAndWhenIsSaidWhereItIsKnownOfSingleObjects) {
+  Report report = test::sample_report();
+  report.leaks[0].times.reset();
+  report.leaks[0].comms.clear();
   EXPECT_FALSE(contains(to_text(report), "            by "));
   auto& objects = report.leaks[0].objects;
   objects[0].pid = 12;
@@ -263,6 +292,73 @@ TEST(Text, WhoAllocatedAndWhenIsSaidWhereItIsKnown) {
   EXPECT_TRUE(contains(to_text(report), "            by       pid 12 (insmod), pid 13, 5 to 62 s ago\n"));
   for (u32 i = 0; i < 4; ++i) objects[i].pid = i;
   EXPECT_TRUE(contains(to_text(report), "pid 0 (insmod), pid 1, pid 2 +1 more, 5 to 62 s ago\n"));
+}
+
+// What stands behind "by" for a group of 100 blocks.
+std::string by(const Leak& leak) {
+  Report report = test::sample_report();
+  report.leaks[0] = leak;
+  std::string text = to_text(report);
+  constexpr std::string_view kBy = "            by       ";
+  std::size_t start = text.find(kBy);
+  if (start == std::string::npos) return {};
+  text.erase(0, start + kBy.size());
+  const std::string more = '\n' + std::string(kBy.size(), ' ');
+  for (std::size_t at; (at = text.find(more)) < text.find("            leaked");) text.replace(at, more.size(), " ");
+  return text.substr(0, text.find('\n'));
+}
+
+TEST(Text, WhoAllocatedAndWhenIsSaidOfTheWholeGroupWhereItIsKnown) {
+  Leak leak = test::slab_leak();
+  leak.objects[0].pid = leak.objects[1].pid = 101;
+  leak.objects[2].pid = 245;
+  leak.objects[0].age_s = 5;
+  leak.objects[0].comm = "insmod";
+  EXPECT_EQ(by(leak), "insmod (97), sh (3); pid 101, 245; first 713 s ago, last 6 s ago, 0.14 a second");
+  for (u32 i = 0; i < 4; ++i) leak.objects[i].pid = i;
+  leak.times->count = 40;
+  EXPECT_EQ(by(leak), "insmod (97), sh (3); pid 0, 1, 2 +1 more; first 713 s ago, last 6 s ago, 3.3 a minute (known of 40)");
+  leak.times.reset();
+  EXPECT_EQ(by(leak), "insmod (97), sh (3); pid 0, 1, 2 +1 more; 5 s ago");
+  for (LeakedObject& object : leak.objects) object = {.address = object.address};
+  leak.comms = {{"insmod", 40}};
+  EXPECT_EQ(by(leak), "insmod (40)");
+  leak.comms = {{"insmod", 100}};
+  EXPECT_EQ(by(leak), "insmod");
+  leak.comms.assign(5, {"a\n", 20});
+  EXPECT_EQ(by(leak), "a\\n (20), a\\n (20), a\\n (20), +2 more");
+  leak.comms.clear();
+  EXPECT_EQ(by(leak), "");
+  leak.times = AllocationTimes{.count = 100, .first_s = 6.2, .last_s = 6.1};
+  leak.objects[0].pid = 12;
+  leak.objects[0].comm = "insmod";
+  EXPECT_EQ(by(leak), "pid 12 (insmod); 6 s ago, 990 a second");
+}
+
+TEST(Text, ARateHasTheUnitThatReadsWell_OfAFewBlocksThereIsNone) {
+  Leak leak = test::slab_leak();
+  leak.comms.clear();
+  auto rate_of = [&](u64 count, double seconds) {
+    leak.total.count = count;
+    leak.times = AllocationTimes{.count = count, .first_s = seconds, .last_s = 0};
+    std::string text = by(leak);
+    return text.substr(text.find("last 0 s ago") + std::string_view("last 0 s ago").size());
+  };
+  EXPECT_EQ(rate_of(4, 10), "");
+  EXPECT_EQ(rate_of(5, 10), ", 0.4 a second");
+  EXPECT_EQ(rate_of(11, 5), ", 2.0 a second");
+  EXPECT_EQ(rate_of(123'457, 10), ", 12,346 a second");
+  EXPECT_EQ(rate_of(11, 99.9), ", 0.1 a second");
+  EXPECT_EQ(rate_of(11, 101), ", 5.9 a minute");
+  EXPECT_EQ(rate_of(11, 3'600), ", 0.17 a minute");
+  EXPECT_EQ(rate_of(11, 36'000), ", 1.0 an hour");
+  EXPECT_EQ(rate_of(11, 3'600'000), ", 0.01 an hour");
+}
+
+TEST(Text, BlocksOfOneMomentHaveNoRate) {
+  Leak leak = test::slab_leak();
+  leak.times = AllocationTimes{.count = 100, .first_s = 6, .last_s = 6};
+  EXPECT_EQ(by(leak), "insmod (97), sh (3); 6 s ago");
 }
 
 TEST(Text, WhoIsChargedIsSaidWhereItIsKnown) {
