@@ -8,3 +8,10 @@ foreach(library bpf elf z zstd)
   endif()
   mark_as_advanced(ORPHAN_FOUND_${library})
 endforeach()
+
+# Headers only.
+find_path(ORPHAN_FOUND_protozero protozero/pbf_builder.hpp)
+if(NOT ORPHAN_FOUND_protozero)
+  message(FATAL_ERROR "protozero is missing: ./dev setup installs what the build needs")
+endif()
+mark_as_advanced(ORPHAN_FOUND_protozero)
