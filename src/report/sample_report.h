@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests: a report like that of a real kernel with a driver that leaks. Its numbers add up.
+// For tests: reports like those of a real kernel with a driver that leaks. Their numbers add up.
 #pragma once
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "report/outstanding.h"
 #include "report/report.h"
 
 namespace orphan::test {
@@ -146,6 +147,29 @@ inline Report sample_report() {
                      {"unreadable pages", 12'288, 3, "/proc/kcore refused them"},
                      {"objects younger than the scan", 0, 0, "they are looked at by the next one", false}};
   report.self_test = SelfTest{.caches = 161, .ours = 1'234'567, .slabinfo = 1'234'560, .different = {{"kmalloc-64", 1'000, 993}}};
+  return report;
+}
+
+// What a tracker alone has of the same.
+inline OutstandingReport sample_outstanding() {
+  OutstandingReport report{.target = "kernel 6.1.0-56-cloud-amd64",
+                           .version = "0.1.0",
+                           .release = "6.1.0-56-cloud-amd64",
+                           .images = {{"", "3a0b2c4d"}, {"widget", "91fe27"}},
+                           .started_unix_s = 1'700'000'000,
+                           .seconds = 720.5,
+                           .min_age_s = 5,
+                           .allocations = 1'234'567};
+  for (const Leak& known : {slab_leak(), vmalloc_leak()}) {
+    Leak group = leak_of(known.kind, known.cache, known.object_size_bytes, known.total);
+    group.stack = known.stack;
+    group.was_seen = true;
+    group.times = known.times.value_or(AllocationTimes{.count = 1, .first_s = 42, .last_s = 42});
+    group.comms = known.comms;
+    report.groups.push_back(std::move(group));
+  }
+  report.coverage = {{"allocations that were not noted", 0, 12, "their CPU was in the tracker's own code"},
+                     {"stacks", 0, 210, "in 48.0 MiB of notes", false}};
   return report;
 }
 
