@@ -79,6 +79,15 @@ TEST_F(DebugFileTest, OfAModuleItTellsLinesAndInlinedFunctionsInnermostFirst) {
   EXPECT_TRUE(places.contains("outer drivers/plug.c:17")) << *places.begin();
 }
 
+TEST_F(DebugFileTest, SectionsOfAModule_WhichAllBeginAtZero_AreToldApart) {
+  build_module("plug.ko");
+  std::set<std::string> lines;
+  for (int line = 38; line <= 42; ++line) lines.insert(fmt::format("at_start drivers/plug.c:{}", line));
+  for (const std::string& place : places_in("plug.ko", "at_start")) EXPECT_TRUE(lines.contains(place)) << place;
+  for (const std::string& place : places_in("plug.ko", "outer"))
+    EXPECT_NE(place.find("outer drivers/plug.c:1"), place.npos) << place;
+}
+
 TEST_F(DebugFileTest, OfAProgramItTellsTheSame) {
   build_program("vmlinux");
   std::set<std::string> places = places_in("vmlinux", "outer");

@@ -57,6 +57,11 @@ void use_twins(void)
 	likeness();
 	kept = 0;
 }
+__attribute__((section(".init.text"))) void at_start(void)
+{
+	kept = allocate(1); kept = allocate(2); kept = allocate(3); kept = allocate(4); kept = allocate(5); kept = allocate(6);
+	kept = allocate(1); kept = allocate(2); kept = allocate(3); kept = allocate(4); kept = allocate(5); kept = allocate(6);
+}
 )";
 // Another `twin`, a much longer one, and a `likeness` as long as the first.
 constexpr const char* kCoreSource = R"(void *allocate(unsigned long size);
