@@ -14,6 +14,7 @@
 #include "kernel/fake_kernel.h"
 #include "kernel/recorded_source.h"
 #include "memory/fake_core.h"
+#include "track/saved_records.h"
 
 namespace orphan {
 namespace {
@@ -136,6 +137,26 @@ void write_page_maps(Folder folder) {
   }
 }
 
+void write_saved_records(Folder folder) {
+  std::vector<orphan_bucket> buckets(4);
+  std::vector<orphan_stack> stacks(4);
+  buckets[1].places[2] = {.key = ~0xffff'8880'0123'4000, .site = 1, .stack = 3, .size = 64, .kind = ORPHAN_KMALLOC, .comm = "insmod"};
+  stacks[2] = {.hash = 7, .count = 2, .frames = {0xffff'ffff'c000'0044, 0xffff'ffff'8100'0000}};
+  std::vector<std::byte> symtab(24), strtab(8);
+  kernel::Symbols::ModuleTable module{"leaky", {{Addr{0xffff'ffff'c000'0000}, 4096}}, symtab, strtab};
+  std::string path = std::filesystem::temp_directory_path() / ("seed." + std::to_string(::getpid()));
+  track::RecordTable table(buckets, stacks);
+  track::SavedRecords::write(path, {.boot_id = "0-1", .release = "6.1.0", .ended_unix_s = 1, .events = 2, .replaced = 0}, table,
+                             std::span(&module, 1), {{"leaky", "abcd"}})
+      .take();
+  std::string whole = read_file(path).take();
+  std::filesystem::remove(path);
+  std::string_view stored = std::string_view(whole).substr(track::kNotesMagic.size());
+  std::string plain(ZSTD_getFrameContentSize(stored.data(), stored.size()), '\0');
+  VERIFY(ZSTD_decompress(plain.data(), plain.size(), stored.data(), stored.size()) == plain.size());
+  folder.add(plain);
+}
+
 constexpr std::string_view kInfo =
     "OSRELEASE=6.1.0-56-cloud-amd64\nBUILD-ID=0123456789abcdef\nPAGESIZE=4096\nSYMBOL(_stext)=ffffffff81000000\n"
     "OFFSET(page.flags)=0\nSIZE(page)=64\nLENGTH(zone.free_area)=11\nNUMBER(pgtable_l5_enabled)=1\n"
@@ -164,6 +185,7 @@ int main(int argc, char** argv) {
   write_btf(Folder(root / "btf"));
   write_kallsyms(Folder(root / "kallsyms"));
   write_recordings(Folder(root / "recording"));
+  write_saved_records(Folder(root / "saved_records"));
   write_page_maps(Folder(root / "page_map"));
   Folder(root / "vmcoreinfo").add(kInfo);
   write_cores(Folder(root / "elf_core"));

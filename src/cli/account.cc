@@ -15,7 +15,8 @@ std::string print(const Account& account, const AccountCommand& command) {
   switch (command.format) {
     case Format::Json: return to_json(account);
     case Format::Text:
-    case Format::Kmemleak: return to_text(account, command.top);
+    case Format::Kmemleak:
+    case Format::Pprof: return to_text(account, command.top);
   }
   bug("no such format");
 }

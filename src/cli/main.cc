@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "cli/account.h"
+#include "cli/outstanding.h"
 #include "cli/scan.h"
 #include "cli/session.h"
 #include "cli/track.h"
@@ -24,6 +25,7 @@ int main(int argc, char** argv) {
   }
   if (const WhoCommand* who = std::get_if<WhoCommand>(&command)) return run_who(*who);
   if (const AccountCommand* account = std::get_if<AccountCommand>(&command)) return run_account(*account);
-  if (const TrackCommand* track = std::get_if<TrackCommand>(&command)) return run_track(*track);
+  if (const TrackCommand* track = std::get_if<TrackCommand>(&command))
+    return track->outstanding ? run_outstanding(*track) : run_track(*track);
   return run_scan(std::get<ScanCommand>(command));
 }

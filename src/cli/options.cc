@@ -22,7 +22,8 @@ constexpr int kUsage = 2;
 constexpr u64 kLongestSeconds = 7 * 24 * 3600;
 
 using Formats = std::map<std::string, Format>;
-const Formats kReportFormats{{"text", Format::Text}, {"kmemleak", Format::Kmemleak}, {"json", Format::Json}};
+const Formats kReportFormats{
+    {"text", Format::Text}, {"kmemleak", Format::Kmemleak}, {"json", Format::Json}, {"pprof", Format::Pprof}};
 const Formats kAnswerFormats{{"text", Format::Text}, {"json", Format::Json}};
 
 // CLI11's own range check lets nan through, takes numbers for hexadecimal, and prints limits with six decimals.
@@ -68,8 +69,8 @@ std::string complaint_about_target(const std::string& target) {
   return fmt::format("'{}' is neither kernel nor core:FILE", target);
 }
 
-std::string complaint_about_file(const std::string& name) {
-  return name.empty() ? "needs the name of a file" : "";
+std::string complaint_about_name(const std::string& name) {
+  return name.empty() ? "needs a name" : "";
 }
 
 // `formats` is one of the tables above: CLI11 keeps its address.
@@ -83,7 +84,7 @@ void add_format(CLI::App* sub, const Formats& formats, Format& format, const std
 
 void add_output(CLI::App* sub, std::string& output) {
   sub->add_option("--output", output, "write the report to FILE, whole or not at all; else to standard output")
-      ->check(complaint_about_file)
+      ->check(complaint_about_name)
       ->type_name("FILE");
 }
 
@@ -99,9 +100,20 @@ CLI::Option* add_size(CLI::App* sub, const std::string& name, u64& bytes, const 
       ->type_name("SIZE");
 }
 
+// An option that may be given more than once, each time with one value.
+void add_list(CLI::App* sub, const std::string& name, const std::string& type, std::vector<std::string>& values,
+              const std::string& what) {
+  sub->add_option(name, values, what + "; may be given again")
+      ->check(complaint_about_name)
+      ->type_name(type)
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
 // What a scan that looks at the running kernel can be told.
 void add_looking(CLI::App* sub, ScanCommand& scan) {
-  add_format(sub, kReportFormats, scan.format, "how the report is written: text, kmemleak, json");
+  add_format(sub, kReportFormats, scan.format, "how the report is written: text, kmemleak, json, pprof");
   add_output(sub, scan.output);
   sub->add_option("--passes", scan.passes, "at most so many passes; they end when two agree on the candidates")
       ->check(whole_number(2, 1000))
@@ -123,13 +135,12 @@ void add_looking(CLI::App* sub, ScanCommand& scan) {
       ->check(whole_number(1, kernel::LiveSource::kMostThreads))
       ->type_name("N")
       ->capture_default_str();
-  sub->add_option("--suppressions", scan.suppressions, "leave out what the rules in FILE match; may be given again")
-      ->type_name("FILE")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_list(sub, "--suppressions", "FILE", scan.suppressions, "leave out what the rules in FILE match");
   sub->add_flag(
       "--pages", scan.pages,
       "take pages of the page allocator for blocks, too: those that nothing refers to are listed apart, as possible leaks");
+  add_list(sub, "--debug-dir", "DIR", scan.debug_directories,
+           "look for debug information in DIR, too, before the places where distributions have it");
   sub->add_flag("--weak", scan.weak, "show the blocks that only weak references hold; JSON always has them");
 }
 
@@ -141,7 +152,10 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       ->capture_default_str();
   add_looking(sub, scan);
   sub->add_option("--record", scan.record, "save what is read to FILE, from which orphan scan core:FILE makes the same report")
-      ->check(complaint_about_file)
+      ->check(complaint_about_name)
+      ->type_name("FILE");
+  sub->add_option("--notes", scan.notes, "who allocated what, out of a FILE of orphan track --save since the same boot")
+      ->check(complaint_about_name)
       ->type_name("FILE");
   add_size(sub, "--memory-limit", scan.memory_limit_bytes, "use at most so much memory, even if it takes longer")
       ->excludes(sub->get_option("--pages"));
@@ -160,16 +174,36 @@ void add_track(CLI::App& app, TrackCommand& track) {
   add_size(sub, "--table-size", track.table_bytes, "memory for notes of allocations; by default 1/64 of the machine's");
   sub->add_option_function<std::string>(
          "--stacks", [&track](const std::string& text) { track.all_stacks = text == "all"; },
-         "sampled: some of each call site's, so that busy ones cost little; all: of each allocation")
+         "sampled: some of each call site's, so that busy ones cost little; all: of each allocation that is noted, as by default "
+         "with\n"
+         "--suspects and --sample-bytes")
       ->check(CLI::IsMember({"sampled", "all"}))
       ->type_name("WHICH")
       ->default_str("sampled");
-  sub->add_option("--min-size", track.least_bytes, "note no kmalloc of fewer bytes")
+  add_list(sub, "--cache", "NAME", track.caches,
+           "note only allocations from this cache, or 'large kmalloc', 'vmalloc', 'per-cpu'");
+  sub->add_option("--suspects", track.suspects,
+                  "note only allocations from the caches that leaked by REPORT, which orphan scan --format=json has written")
+      ->check(complaint_about_name)
+      ->type_name("REPORT");
+  sub->add_option("--min-size", track.least_bytes, "note no kmalloc from slots of fewer bytes")
       ->check(whole_number(0, 1'000'000'000))
       ->type_name("BYTES");
+  add_size(sub, "--sample-bytes", track.sample_bytes, "note one allocation for about so much allocated memory");
+  sub->add_option("--cgroup", track.cgroup, "note only what tasks of this cgroup (v2) and those below it allocate")
+      ->check(complaint_about_name)
+      ->type_name("CGROUP");
   sub->add_option("--pid", track.pid, "note only what this process allocates, with all of its threads")
       ->check(whole_number(1, 1 << 30))
       ->type_name("PID");
+  sub->add_option("--save", track.save, "write the notes to FILE, for orphan scan --notes FILE later")
+      ->check(complaint_about_name)
+      ->type_name("FILE");
+  CLI::Option* outstanding = sub->add_flag("--outstanding", track.outstanding,
+                                           "do not scan: note frees, too, and list by stack what was not freed; it takes no "
+                                           "/proc/kcore, and cannot tell use from leak");
+  for (const char* option : {"--cache", "--suspects", "--save", "--pages", "--weak", "--suppressions", "--passes", "--interval"})
+    outstanding->excludes(sub->get_option(option));
   sub->add_option("command", track.command, "the command and its arguments, behind --")->type_name("CMD")->expected(1, -1);
   sub->footer(
       "The first ^C ends the tracking, and the scan begins; the next one ends the scan with what it has.\n"
@@ -256,7 +290,13 @@ Command parse(int argc, char** argv) {
     return Done{kUsage, fmt::format("orphan: {}; see orphan --help\n", complaint(app, error))};
   }
   if (app.got_subcommand("who")) return who;
-  if (app.got_subcommand("track")) return track;
+  if (app.got_subcommand("track")) {
+    if (track.outstanding && track.scan.format == Format::Kmemleak)
+      return Done{kUsage, "orphan: --format: with --outstanding it is text, json or pprof; see orphan track --help\n"};
+    return track;
+  }
+  if (!scan.notes.empty() && scan.target.starts_with(kCorePrefix))
+    return Done{kUsage, "orphan: --notes: they are of the running kernel, and a recording is not; see orphan --help\n"};
   if (!scan.record.empty() && scan.target.starts_with(kCorePrefix))
     return Done{kUsage, fmt::format("orphan: --record: {} is a recording already; see orphan --help\n", scan.target)};
   if (app.got_subcommand("account")) return account;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line: what may be said, checked strictly, and the help that comes from the same table.
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -10,7 +11,7 @@
 
 namespace orphan::cli {
 
-enum class Format : u8 { Text, Kmemleak, Json };
+enum class Format : u8 { Text, Kmemleak, Json, Pprof };
 
 inline constexpr std::string_view kCorePrefix = "core:";
 
@@ -19,6 +20,8 @@ struct ScanCommand {
   Format format = Format::Text;
   std::string output;  // empty: standard output
   std::string record;  // empty: nothing is recorded
+  std::string notes;   // of orphan track; empty: there are none
+  std::vector<std::string> debug_directories;
   u32 passes = 5;
   double interval_s = 5;
   double min_age_s = 5;
@@ -48,9 +51,14 @@ struct TrackCommand {
   ScanCommand scan;                  // of what comes after
   std::vector<std::string> command;  // empty: until the user stops it
   u64 table_bytes = 0;               // 0: a share of the machine's memory
-  bool all_stacks = false;
+  std::optional<bool> all_stacks;    // nothing: as suits the rest
   u32 least_bytes = 0;
-  u32 pid = 0;  // 0: everybody
+  u32 pid = 0;                      // 0: everybody
+  std::string cgroup;               // empty: everybody
+  std::vector<std::string> caches;  // empty: all
+  u64 sample_bytes = 0;             // 0: each allocation
+  std::string suspects, save;       // files; empty: none
+  bool outstanding = false;         // no scan
 };
 
 // Nothing to run: the text goes to standard output (help, version) or standard error, and the program ends.

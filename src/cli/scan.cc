@@ -9,11 +9,15 @@
 #include "base/fd.h"
 #include "cli/interrupt.h"
 #include "cli/session.h"
+#include "cli/source_lines.h"
 #include "kernel/recorded_source.h"
 #include "kernel/scan.h"
+#include "report/format.h"
 #include "report/json.h"
 #include "report/kmemleak.h"
+#include "report/pprof.h"
 #include "report/text.h"
+#include "track/saved_records.h"
 
 namespace orphan::cli {
 
@@ -22,6 +26,7 @@ std::string print(const Report& report, const ScanCommand& command) {
     case Format::Text: return to_text(report, {.shows_weak = command.weak});
     case Format::Kmemleak: return to_kmemleak(report);
     case Format::Json: return to_json(report);
+    case Format::Pprof: return to_pprof(report);
   }
   bug("no such format");
 }
@@ -30,6 +35,11 @@ int status_of(const Report& report) {
   if (!report.leaks.empty() || (report.pages && !report.pages->groups.empty())) return kLeaks;
   bool is_partial = std::ranges::any_of(report.coverage, &Coverage::incomplete);
   return is_partial ? kPartial : kClean;
+}
+
+Result<std::string> boot_id(kernel::Source& source) {
+  std::string text = TRY(source.text("/proc/sys/kernel/random/boot_id"));
+  return text.substr(0, text.find('\n'));
 }
 
 namespace {
@@ -64,8 +74,9 @@ struct Run {
   const ScanCommand& command;
   Session& session;
   kernel::TargetPaths paths = {};
-  std::unique_ptr<RecordingWriter> writer = {};  // with --record
-  std::optional<Recording> recording = {};       // with core:FILE
+  std::unique_ptr<RecordingWriter> writer = {};     // with --record
+  std::optional<Recording> recording = {};          // with core:FILE
+  std::unique_ptr<track::SavedRecords> notes = {};  // with --notes
 
   bool keep_going() const { return !is_interrupted() && (!writer || writer->status()); }
 
@@ -77,7 +88,28 @@ struct Run {
     return std::unique_ptr<kernel::Source>(new kernel::RecordingSource(std::move(live), *writer));
   }
 
+  // What was noted, with what is known of modules that have gone since.
+  Result<void> use_notes(kernel::Target& target, kernel::ScanOptions& options) const {
+    if (notes->facts().boot_id != TRY(boot_id(target.source())))
+      return Error(ErrorCode::Usage, command.notes + ": of another boot or machine: its addresses mean nothing here; track anew");
+    notes->add_symbols(target.symbols());
+    options.records = &notes->table();
+    options.gone_modules = notes->build_ids();
+    return {};
+  }
+
+  Coverage about_notes(const Report& report) const {
+    const track::SavedFacts& facts = notes->facts();
+    std::string why = fmt::format(
+        "in {}, up to {} s before this scan; a block that was allocated since may have the note of the one "
+        "that was in its place before",
+        command.notes, report.started_unix_s - facts.ended_unix_s);
+    if (facts.replaced != 0) why += fmt::format("; {} notes took the place of another address's", with_commas(facts.replaced));
+    return {.what = "allocations traced", .count = facts.events, .why = why, .incomplete = false};
+  }
+
   Result<void> open_files() {
+    if (!command.notes.empty()) notes = TRY(track::SavedRecords::read(command.notes));
     if (!command.record.empty()) writer = TRY(RecordingWriter::create(command.record));
     if (!command.target.starts_with(kCorePrefix)) return {};
     session.step("checking the recording");
@@ -94,10 +126,13 @@ struct Run {
     auto target = TRY(kernel::Target::open(
         [this] { return open_source(); }, paths,
         {.keep_going = go_on, .progress = [this](std::string_view what) { session.step(std::string(what)); }}));
+    if (notes) TRY(use_notes(*target, options));
     kernel::ScanHooks hooks{.keep_going = go_on, .wait = {}, .progress = [this](const std::string& what) { session.step(what); }};
     if (!recording) hooks.wait = wait_seconds;
     auto report = kernel::scan(*target, options, hooks);
     if (recording && !recording->status()) return recording->status().error();
+    if (report && notes) report->coverage.push_back(about_notes(*report));
+    if (report) add_source_lines(*report, command.debug_directories);
     return report;
   }
 };

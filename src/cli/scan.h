@@ -14,4 +14,7 @@ Result<kernel::ScanOptions> scan_options(const ScanCommand& command);
 std::string print(const Report& report, const ScanCommand& command);
 int status_of(const Report& report);
 
+// Of the kernel that runs.
+Result<std::string> boot_id(kernel::Source& source);
+
 }  // namespace orphan::cli

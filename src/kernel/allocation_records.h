@@ -13,7 +13,8 @@ struct AllocationRecord {
   u64 jiffies = 0;  // when, by the kernel's clock
   u32 pid = 0;      // of the thread
   std::string comm;
-  std::vector<Addr> stack;  // return addresses, innermost first: that into the allocation's caller comes first
+  bool is_stack_inferred = false;  // no stack was taken of it, but of others that were allocated likewise
+  std::vector<Addr> stack;         // return addresses, innermost first: that into the allocation's caller comes first
 };
 
 class AllocationRecords {

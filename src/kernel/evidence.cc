@@ -122,6 +122,16 @@ std::string type_of_cache(std::string_view cache, u64 object_bytes, const Btf& b
   return {};
 }
 
+std::vector<Frame> to_frames(std::span<const Addr> stack, const Symbols& symbols) {
+  std::vector<Frame> frames;
+  for (Addr address : stack) {
+    frames.push_back(to_frame(address, symbols));
+    // What came before is the program that took the stack.
+    if (frames.back().symbol.starts_with("bpf_trace_run")) frames.clear();
+  }
+  return frames;
+}
+
 Frame to_frame(Addr address, const Symbols& symbols) {
   Frame frame{.address = address};
   if (auto symbol = symbols.lookup(address)) {
@@ -129,6 +139,8 @@ Frame to_frame(Addr address, const Symbols& symbols) {
     frame.offset = symbol->offset;
     frame.symbol_size = symbol->size;
     frame.module = symbol->module;
+  } else {
+    frame.module = symbols.module_at(address);
   }
   return frame;
 }

@@ -33,5 +33,7 @@ std::string type_of_cache(std::string_view cache, u64 object_bytes, const Btf& b
 
 // The address as a frame of a stack.
 Frame to_frame(Addr address, const Symbols& symbols);
+// A stack's frames, without those of a BPF program that took it.
+std::vector<Frame> to_frames(std::span<const Addr> stack, const Symbols& symbols);
 
 }  // namespace orphan::kernel

@@ -82,11 +82,7 @@ std::vector<Frame> Explainer::frames(const Owner& owner, u32 stack) const {
     frames.push_back({.address = {}, .symbol = line.function, .module = line.module, .file = line.file, .line = line.line});
     return frames;
   }
-  for (Addr address : origins_.stack(stack)) {
-    frames.push_back(to_frame(address, symbols_));
-    // What came before is the program that took the stack.
-    if (frames.back().symbol.starts_with("bpf_trace_run")) frames.clear();
-  }
+  frames = to_frames(origins_.stack(stack), symbols_);
   if (frames.empty() && owner.caller) frames.push_back(to_frame(owner.caller, symbols_));
   return frames;
 }
@@ -98,18 +94,18 @@ void Explainer::explain(const Owner& owner, Leak& group, LeakedObject& object) {
   object.jiffies = origin.jiffies;
   object.age_s = origin.age_s;
   object.cgroup = charges_.cgroup_of(owner, object.address);
-  if (object.cgroup.empty()) return;
-  auto known = std::ranges::find(group.cgroups, object.cgroup, &Counted::text);
-  if (known == group.cgroups.end()) {
-    group.cgroups.push_back({object.cgroup, 1});
-    return;
-  }
-  ++known->count;
-  // Most objects first; what gains moves up.
-  while (known != group.cgroups.begin() && (known - 1)->count < known->count) {
-    std::iter_swap(known, known - 1);
-    --known;
-  }
+  if (!object.cgroup.empty()) count_one(object.cgroup, group.cgroups);
+}
+
+void Explainer::count(const Owner& owner, Addr block, u64 size_bytes, Leak& group) {
+  const Origin& origin = origin_of(owner, block, size_bytes);
+  if (!origin.comm.empty()) count_one(origin.comm, group.comms);
+  group.inferred_stacks += origin.is_stack_inferred;
+  if (!origin.age_s) return;
+  if (!group.times) group.times = AllocationTimes{.count = 0, .first_s = *origin.age_s, .last_s = *origin.age_s};
+  ++group.times->count;
+  group.times->first_s = std::max(group.times->first_s, *origin.age_s);
+  group.times->last_s = std::min(group.times->last_s, *origin.age_s);
 }
 
 }  // namespace orphan::kernel

@@ -34,6 +34,8 @@ class Explainer {
   std::vector<Frame> frames(const Owner& owner, u32 stack) const;
   // Of a new group: whose blocks these are, the stack of that number, and the type where the cache has one of its own.
   void begin(const Owner& owner, u64 size_bytes, u32 stack, Leak& group) const;
+  // Counts who allocated the block, and when.
+  void count(const Owner& owner, Addr block, u64 size_bytes, Leak& group);
   // Fills in what is known of the single block, one of `group`'s.
   void explain(const Owner& owner, Leak& group, LeakedObject& object);
   // Adds to the evidence where the block, one of those that are looked into, pointed.

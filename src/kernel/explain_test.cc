@@ -163,6 +163,20 @@ TEST_F(ExplainTest, TheCgroupsOfAGroupAreCounted_MostObjectsFirst) {
   EXPECT_EQ(group.cgroups[1].text, "/shop");
 }
 
+TEST_F(ExplainTest, OfAGroupItIsCountedWhoAllocatedIt) {
+  Leak group;
+  for (const char* comm : {"sh", "insmod", "insmod"}) {
+    records_.block = next_object();
+    records_.record = {.jiffies = 1, .pid = 12, .comm = comm, .stack = {}};
+    explainer().count(owner_, records_.block, 64, group);
+  }
+  explainer().count(owner_, object_, 64, group);
+  ASSERT_EQ(group.comms.size(), 2U);
+  EXPECT_EQ(group.comms[0].text, "insmod");
+  EXPECT_EQ(group.comms[0].count, 2U);
+  EXPECT_EQ(group.comms[1].text, "sh");
+}
+
 TEST_F(ExplainTest, WithoutALookNothingIsSaidOfWhereABlockPoints) {
   EvidenceGatherer gatherer(symbols_);
   std::vector<u64> words{object_.value, object_.value};

@@ -169,6 +169,7 @@ void LeakGroups::add(const Confirmation::Candidate& candidate, Groups& groups) {
   }
   if (user_suppressions_.take(group.leak, candidate.size_bytes, contents)) return;
   group.leak.total += {1, candidate.size_bytes};
+  explainer_.count(owner, candidate.address, candidate.size_bytes, group.leak);
   group.is_from_first = group.is_from_first && candidate.is_from_first;
   group.may_be_pages = group.may_be_pages || may_be_pages(owner, candidate.address);
   if (number < group_of_.size() && !is_weak) group_of_[number] = &group;
@@ -231,6 +232,7 @@ void LeakGroups::add_page(const Confirmation::Candidate& candidate) {
   if (!group.evidence) start(group, owner, candidate, stack);
   if (user_suppressions_.take(group.leak, candidate.size_bytes, contents)) return;
   group.leak.total += {1, candidate.size_bytes};
+  explainer_.count(owner, candidate.address, candidate.size_bytes, group.leak);
   group.is_from_first = group.is_from_first && candidate.is_from_first;
   look_into(candidate, contents, group);
   if (group.leak.objects.size() >= kObjectsOfEachGroup && kept_pages_ >= in_.options.max_objects) return;

@@ -107,7 +107,10 @@ void ModuleWatch::look() {
   for (const Module& module : modules->modules) {
     auto known = looks_.find(module.module.value);
     unsigned left = known == looks_.end() ? kLooks : known->second;
-    if (left != 0) add_symbols(memory_, layout_, module, symbols_);
+    if (left != 0) {
+      add_symbols(memory_, layout_, module, symbols_);
+      if (std::string id = build_id_of(module.name, text_of_); !id.empty()) build_ids_[module.name] = std::move(id);
+    }
     looks[module.module.value] = left == 0 ? 0 : left - 1;
   }
   looks_ = std::move(looks);

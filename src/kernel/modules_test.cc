@@ -156,9 +156,14 @@ TEST_P(ModuleSymbolsTest, ANameBeyondTheModulesMemoryAddsNothing) {
 }
 
 TEST_P(ModuleSymbolsTest, AWatchHasTheSymbolsOfAModuleThatComesAndGoes_EvenIfThatHasNoneAtFirst) {
-  ModuleWatch watch(kernel_.memory(), kernel_.layouts().module, kernel_.globals.modules, symbols_);
+  auto text_of = [](std::string_view name) -> Result<std::string> {
+    if (name != "/sys/module/leaky/notes/.note.gnu.build-id") return Error(ErrorCode::NotFound, std::string(name));
+    return std::string("\x04\0\0\0\x01\0\0\0\x03\0\0\0GNU\0k\0\0\0", 20);
+  };
+  ModuleWatch watch(kernel_.memory(), kernel_.layouts().module, kernel_.globals.modules, symbols_, text_of);
   kernel_.put(table_, "mod_kallsyms", "num_symtab", 0);
   watch.look();
+  EXPECT_EQ(watch.build_ids(), (BuildIds{{"leaky", "6b"}}));
   EXPECT_TRUE(symbols_.module_at(module_.text.start + 0x40).empty());
   kernel_.put(table_, "mod_kallsyms", "num_symtab", 2);
   watch.look();

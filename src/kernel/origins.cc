@@ -111,6 +111,7 @@ Origin Origins::of(const AllocationRecord& record) {
   set_task(origin, record.pid, record.jiffies);
   origin.comm = record.comm;
   origin.stack = number_of(record.stack);
+  origin.is_stack_inferred = record.is_stack_inferred;
   return origin;
 }
 

@@ -14,6 +14,7 @@ namespace orphan::kernel {
 
 struct Origin {
   u32 stack = 0;  // a number for Origins::stack(); equal ones for equal stacks; 0: not known
+  bool is_stack_inferred = false;
   std::optional<u32> pid;
   std::string comm;             // empty: the task is gone, or another one has its number now
   std::optional<u64> jiffies;   // when, by the kernel's clock

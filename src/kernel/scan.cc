@@ -309,6 +309,8 @@ class Scan {
                                       .leaked = leaked_},
                     report_);
     groups_->collect();
+    report_.images = images_of(report_, target_.build_id(), options_.gone_modules,
+                               [this](std::string_view name) { return target_.source().text(name); });
     record_.unstable -= groups_->unjudged();
     record_.unreferenced += groups_->unjudged();
   }

@@ -3,6 +3,7 @@
 #pragma once
 #include "detector/suppression_file.h"
 #include "kernel/allocation_records.h"
+#include "kernel/images.h"
 #include "kernel/target.h"
 #include "report/report.h"
 
@@ -15,9 +16,10 @@ struct ScanOptions {
   u64 max_objects = 10'000;
   u64 memory_limit_bytes = 0;  // of this process; 0: none
   bool pages = false;          // the kernel's own pages are blocks
-  std::vector<SuppressionRule> suppressions;
+  std::vector<SuppressionRule> suppressions = {};
   const AllocationRecords* records = nullptr;  // of allocations that were seen: what leaked of these comes first
-  std::string version;                         // of the program, for the report
+  BuildIds gone_modules = {};                      // that may have gone since
+  std::string version = {};                       // of the program, for the report
 };
 
 struct ScanHooks {

@@ -501,6 +501,13 @@ char type_letter(const Elf64_Sym& symbol) {
   return '?';
 }
 
+// An st_info that has this letter.
+unsigned char info_of(char letter) {
+  bool is_global = letter == 'T' || letter == 'D';
+  int type = letter == 'T' || letter == 't' ? STT_FUNC : letter == 'D' || letter == 'd' ? STT_OBJECT : STT_NOTYPE;
+  return static_cast<unsigned char>(ELF64_ST_INFO(is_global ? STB_GLOBAL : STB_LOCAL, type));
+}
+
 }  // namespace
 
 void Symbols::add_module(std::string name, std::span<const Range> memory, Bytes symtab, Bytes strtab) {
@@ -539,6 +546,32 @@ void Symbols::add_module(std::string name, std::span<const Range> memory, Bytes 
     if (range.size_bytes != 0) module_ranges_.push_back({range, number});
   }
   std::ranges::sort(module_ranges_, {}, [](const ModuleRange& entry) { return entry.range.start; });
+}
+
+std::vector<Symbols::ModuleTable> Symbols::module_tables() const {
+  std::vector<ModuleTable> tables;
+  for (u32 number = 0; number < modules_.size(); ++number) {
+    const Module& module = modules_[number];
+    ModuleTable table{.name = module.name, .memory = {}, .symtab = {}, .strtab = {}};
+    for (const ModuleRange& entry : module_ranges_) {
+      if (entry.module == number) table.memory.push_back(entry.range);
+    }
+    if (table.memory.empty()) continue;  // another one has its place
+    for (const ModuleSymbol& symbol : module.symbols) {
+      Elf64_Sym entry{};
+      entry.st_name = symbol.name;
+      entry.st_value = symbol.address;
+      entry.st_size = symbol.size;
+      entry.st_shndx = SHN_ABS;
+      entry.st_info = info_of(symbol.type);
+      Bytes bytes = std::as_bytes(std::span(&entry, 1));
+      table.symtab.insert(table.symtab.end(), bytes.begin(), bytes.end());
+    }
+    Bytes strings = std::as_bytes(std::span(module.strings));
+    table.strtab.assign(strings.begin(), strings.end());
+    tables.push_back(std::move(table));
+  }
+  return tables;
 }
 
 void Symbols::clear_modules() {

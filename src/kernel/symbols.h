@@ -84,6 +84,13 @@ class Symbols {
   // lives; symbols outside of it, without a name or with damaged ones are left out.
   void add_module(std::string name, std::span<const Range> memory, Bytes symtab, Bytes strtab);
   void clear_modules();
+  // What add_module() takes, of each module that there is.
+  struct ModuleTable {
+    std::string name;
+    std::vector<Range> memory;
+    std::vector<std::byte> symtab, strtab;
+  };
+  std::vector<ModuleTable> module_tables() const;
   std::optional<Symbol> find_in_module(std::string_view module, std::string_view name) const;
   // The module whose memory has this address; empty: none.
   std::string_view module_at(Addr at) const;

@@ -452,6 +452,19 @@ TEST_F(ModuleSymbols, AModuleWithoutSymbolsStillHasItsMemory) {
   EXPECT_EQ(symbols_->module_at(Addr{kModule}), "leaky");
 }
 
+TEST_F(ModuleSymbols, TheirTablesMakeTheSameModulesAnew) {
+  load();
+  auto tables = symbols_->module_tables();
+  ASSERT_EQ(tables.size(), 1U);
+  std::vector<u64> places{kModule + 0x100, kModule + 0x244, kModule + 0x8010};
+  std::vector<std::string> before;
+  for (u64 place : places) before.push_back(at(place));
+  symbols_->clear_modules();
+  symbols_->add_module(tables[0].name, tables[0].memory, tables[0].symtab, tables[0].strtab);
+  for (std::size_t i = 0; i < places.size(); ++i) EXPECT_EQ(at(places[i]), before[i]);
+  EXPECT_EQ(symbols_->module_at(Addr{kModule + 0xff}), "leaky");
+}
+
 TEST_F(ModuleSymbols, ClearedModulesAreGone) {
   load();
   symbols_->clear_modules();

@@ -40,6 +40,7 @@ class Target {
   const TargetPaths& paths() const { return paths_; }
   Symbols& symbols() { return *symbols_; }
   std::string release() const { return info_.release(); }
+  std::string build_id() const { return info_.build_id(); }
   const std::vector<Phase>& startup() const { return startup_; }
   Source& source() { return *source_; }
   u64 bytes_read() const { return source_->bytes_read(); }

@@ -107,11 +107,10 @@ std::string to_string(Addr address) {
 }
 
 std::string to_string(const Frame& frame) {
-  if (frame.symbol.empty()) return fmt::format("0x{:x}", frame.address.value);
-  std::string text = printable(frame.symbol);
+  std::string text = frame.symbol.empty() ? fmt::format("0x{:x}", frame.address.value) : printable(frame.symbol);
   if (frame.is_inlined) return text + " (inlined)";
   // Without an address only the function is known.
-  if (frame.address) text += fmt::format("+0x{:x}/0x{:x}", frame.offset, frame.symbol_size);
+  if (frame.address && !frame.symbol.empty()) text += fmt::format("+0x{:x}/0x{:x}", frame.offset, frame.symbol_size);
   if (!frame.module.empty()) text += fmt::format(" [{}]", printable(frame.module));
   return text;
 }

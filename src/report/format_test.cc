@@ -76,7 +76,10 @@ TEST(Format, AFrameLooksLikeTheKernelPrintsIt) {
   EXPECT_EQ(to_string(frame), "widget_probe+0x41/0x1df [widget]");
   frame.is_inlined = true;
   EXPECT_EQ(to_string(frame), "widget_probe (inlined)");
+  frame.is_inlined = false;
   frame.symbol.clear();
+  EXPECT_EQ(to_string(frame), "0xffffffffc01d2041 [widget]");
+  frame.module.clear();
   EXPECT_EQ(to_string(frame), "0xffffffffc01d2041");
 }
 

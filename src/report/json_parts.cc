@@ -86,6 +86,7 @@ void add_origin(Json& json, const Leak& leak) {
   json["comms"] = Json::array();
   for (const Counted& comm : leak.comms) json["comms"].push_back({{"comm", comm.text}, {"count", comm.count}});
   json["stack"] = stack_json(leak.stack);
+  json["inferred_stacks"] = leak.inferred_stacks;
 }
 
 std::string text_of(const Json& json) {

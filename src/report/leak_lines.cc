@@ -150,6 +150,11 @@ std::string stack_lines(const Leak& leak) {
     label(out, "");
     print(out, "+{} more frames\n", frames - shown);
   }
+  if (leak.inferred_stacks != 0) {
+    label(out, "");
+    print(out, "({} of {}: no stack was taken, and others from there have this one)\n", with_commas(leak.inferred_stacks),
+          with_commas(leak.total.count));
+  }
   return out;
 }
 

@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -18,6 +20,7 @@ namespace orphan {
 namespace {
 
 constexpr int kSchema = 1;
+constexpr std::size_t kMaxGroups = 25;  // most of the others are in use
 
 std::string head(const OutstandingReport& report) {
   Tally all = outstanding(report);
@@ -33,9 +36,16 @@ std::string head(const OutstandingReport& report) {
 std::string groups(const OutstandingReport& report) {
   if (report.groups.empty()) return {};
   std::string out = '\n' + std::string(kGroupTitle);
-  for (const Leak& group : report.groups) {
+  std::size_t shown = std::min(report.groups.size(), kMaxGroups);
+  for (const Leak& group : std::span(report.groups).first(shown)) {
     if (&group != &report.groups.front()) out += '\n';
     out += group_line(group) + type_lines(group) + stack_lines(group) + task_lines(group);
+  }
+  Tally rest;
+  for (const Leak& group : std::span(report.groups).subspan(shown)) rest += group.total;
+  if (rest.count != 0) {
+    print(out, "\n{:>8}  {:>10}  in {}: --format=json has all\n", with_commas(rest.count), human_bytes(rest.bytes),
+          counted(report.groups.size() - shown, "smaller group"));
   }
   return out;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/report.h"
 
+#include <algorithm>
+
 #include "base/verify.h"
 
 namespace orphan {
@@ -33,6 +35,19 @@ const char* to_string(Evidence::Kind kind) {
     case Evidence::Kind::List: return "list";
   }
   bug("no such kind of evidence");
+}
+
+void count_one(const std::string& text, std::vector<Counted>& counts) {
+  auto known = std::ranges::find(counts, text, &Counted::text);
+  if (known == counts.end()) {
+    counts.push_back({text, 1});
+    return;
+  }
+  ++known->count;
+  while (known != counts.begin() && (known - 1)->count < known->count) {
+    std::iter_swap(known, known - 1);
+    --known;
+  }
 }
 
 std::optional<double> rate(const AllocationTimes& times) {

@@ -109,6 +109,9 @@ struct Counted {
   u64 count = 0;
 };
 
+// One more of this text; most stand first.
+void count_one(const std::string& text, std::vector<Counted>& counts);
+
 // When the blocks of a group were allocated, of which that is known.
 struct AllocationTimes {
   u64 count = 0;       // blocks
@@ -133,6 +136,8 @@ struct Leak {
   std::string confidence_reason = {};  // in words
   std::vector<Frame> stack = {};       // allocation site(s), innermost first; often empty
   bool was_seen = false;               // their allocation, by a tracker
+  u64 inferred_stacks = 0;  // blocks whose own stack is not known, and that were allocated as the others were: same site,
+                            // same depth of the stack, same size
   std::optional<AllocationTimes> times = {};
   std::vector<Counted> comms = {};  // names of the tasks that allocated them, most blocks first
   std::vector<Evidence> evidence = {};

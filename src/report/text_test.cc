@@ -277,6 +277,13 @@ TEST(Text, InlinedFunctionsStandBeforeTheFrameThatHasThem_AndTakeNoneOfItsRoom) 
   EXPECT_TRUE(contains(text, "+1 more frames\n"));
 }
 
+TEST(Text, AStackThatWasTakenOfOthersIsSaidToBe) {
+  Report report = test::sample_report();
+  EXPECT_FALSE(contains(to_text(report), "no stack was taken"));
+  report.leaks[0].inferred_stacks = 3;
+  EXPECT_TRUE(contains(to_text(report), "(3 of 100: no stack was taken, and others from there have this one)\n"));
+}
+
 TEST(Text, WhoAllocatedAndWhenIsSaidWhereItIsKnownOfSingleObjects) {
   Report report = test::sample_report();
   report.leaks[0].times.reset();

@@ -48,8 +48,12 @@ std::optional<kernel::AllocationRecord> RecordTable::of(const kernel::Owner& own
   const orphan_bucket& bucket = buckets_[orphan_bucket_of(block.value, buckets_.size() - 1)];
   const auto* found_at = std::ranges::find(bucket.places, ~block.value, &orphan_record::key);
   if (found_at == std::end(bucket.places) || !fits(*found_at, owner, size_bytes)) return std::nullopt;
-  const orphan_record& record = *found_at;
-  kernel::AllocationRecord found{.jiffies = record.jiffies, .pid = record.pid, .comm = {}, .stack = stack_of(record)};
+  return allocation(*found_at);
+}
+
+kernel::AllocationRecord RecordTable::allocation(const orphan_record& record) const {
+  kernel::AllocationRecord found{.jiffies = record.jiffies, .pid = record.pid, .comm = {}, .stack = {}};
+  add_stack(record, found);
   // In an interrupt the task is whoever it came upon.
   if (auto name = name_of(record.context); !name.empty()) {
     found.pid = 0;
@@ -60,6 +64,12 @@ std::optional<kernel::AllocationRecord> RecordTable::of(const kernel::Owner& own
   return found;
 }
 
+std::vector<orphan_record> RecordTable::all() const {
+  std::vector<orphan_record> records;
+  for_each_record(buckets_, [&](const orphan_record& record) { records.push_back(record); });
+  return records;
+}
+
 std::span<const orphan_u64> RecordTable::frames_of(u32 place_plus_one, u32 check) const {
   if (place_plus_one == 0 || place_plus_one > stacks_.size()) return {};
   const orphan_stack& stack = stacks_[place_plus_one - 1];
@@ -68,21 +78,20 @@ std::span<const orphan_u64> RecordTable::frames_of(u32 place_plus_one, u32 check
                                                                      : std::span<const orphan_u64>();
 }
 
-std::vector<Addr> RecordTable::stack_of(const orphan_record& record) const {
+void RecordTable::add_stack(const orphan_record& record, kernel::AllocationRecord& to) const {
   std::span<const orphan_u64> frames = frames_of(record.stack, record.stack_check);
   for (u64 key : {orphan_way_key(record.site, record.depth, record.size), u64{record.site}}) {
     if (!frames.empty() || record.site == 0) break;
     auto only = only_stack_.find(key);
-    if (only != only_stack_.end() && only->second != 0)
-      frames = frames_of(only->second, static_cast<u32>(stacks_[only->second - 1].hash));
+    if (only == only_stack_.end() || only->second == 0) continue;
+    frames = frames_of(only->second, static_cast<u32>(stacks_[only->second - 1].hash));
+    to.is_stack_inferred = !frames.empty();
   }
   // What is above the call site is the allocator itself.
   auto site = std::ranges::find(frames, record.site);
   if (site != frames.end()) frames = frames.subspan(static_cast<std::size_t>(site - frames.begin()));
-  std::vector<Addr> stack;
-  for (u64 frame : frames) stack.push_back(Addr{frame});
-  if (stack.empty() && record.site != 0) stack.push_back(Addr{record.site});
-  return stack;
+  for (u64 frame : frames) to.stack.push_back(Addr{frame});
+  if (to.stack.empty() && record.site != 0) to.stack.push_back(Addr{record.site});
 }
 
 void RecordTable::learn_sites() {

@@ -17,6 +17,11 @@ class RecordTable : public kernel::AllocationRecords {
 
   std::optional<kernel::AllocationRecord> of(const kernel::Owner& owner, Addr block, u64 size_bytes) const override;
 
+  // All that there are, with whatever two that wrote at once have left.
+  std::vector<orphan_record> all() const;
+  kernel::AllocationRecord allocation(const orphan_record& record) const;
+  std::span<const orphan_bucket> buckets() const { return buckets_; }
+  std::span<const orphan_stack> stacks() const { return stacks_; }
   // The numbers of the stacks that no record has any more.
   std::vector<u32> unused_stacks() const;
   // Which stacks there are of each call site, and of each way to it; to be called before of() when writing has ended. Records
@@ -26,7 +31,7 @@ class RecordTable : public kernel::AllocationRecords {
  private:
   // The frames of the stack, whole as it was written; empty: it is not, or is another's by now.
   std::span<const orphan_u64> frames_of(u32 place_plus_one, u32 check) const;
-  std::vector<Addr> stack_of(const orphan_record& record) const;
+  void add_stack(const orphan_record& record, kernel::AllocationRecord& to) const;
 
   std::span<const orphan_bucket> buckets_;
   std::span<const orphan_stack> stacks_;

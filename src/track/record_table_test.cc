@@ -137,6 +137,8 @@ TEST_F(RecordTableTest, ARecordWithoutAStackHasThatOfItsCallSiteIfThereIsOneOnly
   put_stack(put(kBlock, ORPHAN_KMALLOC, 64), 5, {kSite, 3});
   put(second, ORPHAN_KMALLOC, 64);
   table_.learn_sites();
+  EXPECT_TRUE(table_.of(kmalloc_, second, 64)->is_stack_inferred);
+  EXPECT_FALSE(table_.of(kmalloc_, kBlock, 64)->is_stack_inferred);
   EXPECT_EQ(stack_of(second), (std::vector<u64>{kSite, 3}));
   put_stack(put(third, ORPHAN_KMALLOC, 64), 6, {kSite, 4});
   table_.learn_sites();

@@ -24,7 +24,14 @@ enum {
   ORPHAN_WAYS = 32,        /* a call site may have as many stacks taken as so many ways to it */
   ORPHAN_WINDOW_SHIFT = 6, /* a window is so many jiffies, as a power of two */
   ORPHAN_MOST_CPUS = 1024,
-  ORPHAN_MOST_BULK = 64, /* objects of one bulk allocation that are noted */
+  ORPHAN_MOST_BULK = 64,   /* objects of one bulk allocation that are noted */
+  ORPHAN_MOST_FREED = 512, /* objects of one free in bulk that are: kfree_rcu() has a page of them */
+  ORPHAN_WANTED = 256,     /* places for the caches whose objects are noted */
+  ORPHAN_CACHES = 1024,    /* places for names of caches */
+  ORPHAN_CACHE_PROBES = 8, /* places where a cache may be, in both */
+  ORPHAN_PENDING = 1024,   /* places for vmalloc() calls that have not returned */
+  ORPHAN_MODULES = 64,     /* places for modules that were loaded */
+  ORPHAN_MOST_SLOT = 8192, /* bytes of the largest slot of a kmalloc cache; larger ones are whole pages */
 };
 
 /* How a block was allocated. */
@@ -87,7 +94,28 @@ struct orphan_counts {
   orphan_u64 stacks;   /* that were taken */
   orphan_u64 full;     /* of these, for which there was no place */
   orphan_u64 lost;     /* objects of a bulk allocation beyond ORPHAN_MOST_BULK, and what could not be read */
-  orphan_u64 spare[2];
+  orphan_u64 frees;
+  long long left; /* bytes until the next note, where not each allocation is to have one */
+};
+
+/* What a cache is called. */
+struct orphan_cache {
+  orphan_u32 key; /* the low half of its address; 0: free */
+  orphan_u32 slot_bytes;
+  char name[32];
+};
+
+/* A call of vmalloc() that has not returned. */
+struct orphan_pending {
+  orphan_u64 task; /* its number, and that of its process */
+  orphan_u64 bytes;
+};
+
+/* A module that was loaded, and where its code lay. */
+struct orphan_module {
+  orphan_u64 key, init_key;     /* ~address, as above */
+  orphan_u32 bytes, init_bytes; /* 0: there is none */
+  char name[56];
 };
 
 /* FNV-1a over whole words. */
@@ -107,5 +135,10 @@ static inline orphan_u64 orphan_way_key(orphan_u64 site, orphan_u64 depth, orpha
 /* The bucket of an address, of `mask` + 1. Blocks are eight bytes apart at least, per-CPU areas four. */
 static inline orphan_u64 orphan_bucket_of(orphan_u64 address, orphan_u64 mask) {
   return ((address >> 2) * 0x9e3779b97f4a7c15ULL >> 32) & mask;
+}
+
+/* The first of the places, of a power of two, where a cache may be. */
+static inline orphan_u32 orphan_cache_place(orphan_u32 key, orphan_u32 places) {
+  return key * 0x9e3779b9U >> 16 & (places - 1);
 }
 /* NOLINTEND */

@@ -16,7 +16,6 @@
 #include <cstring>
 
 #include "base/fd.h"
-#include "kernel/target.h"
 #include "track/programs.h"
 
 namespace orphan::track {
@@ -53,8 +52,8 @@ std::string lockdown() {
 }
 
 Error cannot_load(int error) {
-  if (error == EPERM || error == EACCES) {
-    std::string why = lockdown();
+  std::string why = lockdown();
+  if (error == EPERM || error == EACCES || !why.empty()) {
     return {ErrorCode::Permission, "the kernel lets no program be attached to its tracepoints: " +
                                        (why.empty() ? std::string("it takes CAP_BPF and CAP_PERFMON, as root has them") : why) +
                                        "; `orphan scan` finds leaks without"};
@@ -69,9 +68,63 @@ Error cannot_load(int error) {
 
 }  // namespace
 
+namespace {
+
+// What is traced, by which program, and how that is attached: to a tracepoint that the kernel has or has not, to a function, or
+// to the return of one.
+struct Hook {
+  enum class Place : u8 { Tracepoint, Entry, Return, Probe, ReturnProbe };
+  bpf_program* program;
+  Place place;
+  std::string at;            // the tracepoint or function
+  std::string what;          // for people
+  bool is_optional = false;  // kernels without such a place have nothing that is missed
+  bool is_free = false;
+};
+
+bool is_trampoline(const Hook& hook) {
+  return hook.place == Hook::Place::Entry || hook.place == Hook::Place::Return;
+}
+
+std::vector<Hook> hooks_for(const track_bpf& skeleton, const TrackOptions& options) {
+  using enum Hook::Place;
+  const auto& programs = skeleton.progs;
+  const Wanted* wanted = options.wanted ? &*options.wanted : nullptr;
+  std::vector<Hook> hooks{{programs.on_module_load, Tracepoint, "module_load", "modules that are loaded"}};
+  if (wanted == nullptr || wanted->large_kmallocs || !wanted->kmallocs.empty()) {
+    hooks.push_back({programs.on_kmalloc, Tracepoint, "kmalloc", "kmalloc()"});
+    hooks.push_back({programs.on_kmalloc_node, Tracepoint, "kmalloc_node", "kmalloc_node()", true});
+  }
+  if (wanted == nullptr || !wanted->caches.empty()) {
+    hooks.push_back({programs.on_kmem_cache_alloc, Tracepoint, "kmem_cache_alloc", "kmem_cache_alloc()"});
+    hooks.push_back({programs.on_kmem_cache_alloc_node, Tracepoint, "kmem_cache_alloc_node", "kmem_cache_alloc_node()", true});
+    hooks.push_back({programs.on_bulk, Return, "kmem_cache_alloc_bulk", "allocations in bulk"});
+  }
+  if (wanted == nullptr || wanted->percpu)
+    hooks.push_back({programs.on_percpu_alloc, Tracepoint, "percpu_alloc_percpu", "per-CPU allocations"});
+  if (wanted == nullptr || wanted->vmalloc)
+    hooks.push_back({programs.on_vmalloc, ReturnProbe, "__vmalloc_node_range", "vmalloc()"});
+  if (options.pages || (wanted != nullptr && wanted->pages))
+    hooks.push_back({programs.on_page_alloc, Tracepoint, "mm_page_alloc", "page allocations"});
+  if (!options.frees) return hooks;
+  hooks.push_back({programs.on_vmalloc_entry, Probe, "__vmalloc_node_range", "sizes of vmalloc areas"});
+  std::size_t allocations = hooks.size();
+  hooks.push_back({programs.on_kfree, Tracepoint, "kfree", "kfree()"});
+  hooks.push_back({programs.on_kmem_cache_free, Tracepoint, "kmem_cache_free", "kmem_cache_free()"});
+  hooks.push_back({programs.on_bulk_free, Entry, "kmem_cache_free_bulk", "frees in bulk, as of kfree_rcu()"});
+  hooks.push_back({programs.on_rcu_sheaf, Entry, "__kfree_rcu_sheaf", "frees by way of sheaves", true});
+  hooks.push_back({programs.on_percpu_free, Tracepoint, "percpu_free_percpu", "per-CPU frees"});
+  hooks.push_back({programs.on_vfree, Probe, "vfree", "vfree()"});
+  hooks.push_back({programs.on_vfree, Probe, "vfree_atomic", "vfree_atomic()"});
+  for (Hook& hook : std::span(hooks).subspan(allocations)) hook.is_free = true;
+  return hooks;
+}
+
+}  // namespace
+
 struct Tracker::Programs {
   track_bpf* skeleton = nullptr;
-  std::string vmalloc;  // the function that is probed
+  std::vector<Hook> hooks;
   std::vector<std::pair<bpf_program*, bpf_link*>> links;
 
   ~Programs() {
@@ -94,11 +147,15 @@ struct Tracker::Maps {
   std::span<const orphan_bucket> buckets;
   std::span<orphan_stack> stacks;
   std::span<const orphan_counts> counts;
+  std::span<const orphan_module> modules;
+  std::span<const orphan_cache> caches;
 
   ~Maps() {
     unmap(buckets);
     unmap(stacks);
     unmap(counts);
+    unmap(modules);
+    unmap(caches);
   }
   template <typename T>
   static void unmap(std::span<T> table) {
@@ -121,34 +178,39 @@ struct Tracker::Maps {
 Tracker::Tracker() = default;
 Tracker::~Tracker() = default;
 
-Result<std::unique_ptr<Tracker>> Tracker::start(const TrackOptions& options, kernel::Target& target) {
+Result<std::unique_ptr<Tracker>> Tracker::start(const TrackOptions& options) {
   std::unique_ptr<Tracker> tracker(new Tracker);
-  TRY(tracker->load(options, target));
+  TRY(tracker->load(options));
   tracker->attach();
-  if (tracker->programs_->links.empty()) {
+  bool traces_allocations = std::ranges::any_of(tracker->programs_->links, [&](const auto& link) {
+    return link.first != tracker->programs_->skeleton->progs.on_module_load;
+  });
+  if (!traces_allocations) {
     std::string why = tracker->coverage_.empty() ? std::string("it has no such tracepoint") : tracker->coverage_.front().why;
     return Error(ErrorCode::Unsupported, "nothing of the kernel's allocators can be traced: " + why);
   }
   return tracker;
 }
 
-Result<void> Tracker::load(const TrackOptions& options, kernel::Target& target) {
+Result<void> Tracker::load(const TrackOptions& options) {
   TypesPtr types(btf__load_vmlinux_btf(), &btf__free);
   if (!types) return cannot_load(ENOENT);
-  u64 ram_bytes = 0;
-  for (Range ram : target.memory().space().ram) ram_bytes += ram.size_bytes;
-  u64 wanted = options.table_bytes != 0 ? options.table_bytes : std::clamp(ram_bytes / kShareOfMemory, kLeastTable, kMostTable);
+  u64 wanted =
+      options.table_bytes != 0 ? options.table_bytes : std::clamp(options.ram_bytes / kShareOfMemory, kLeastTable, kMostTable);
   u32 buckets = std::bit_floor(static_cast<u32>(std::clamp<u64>(wanted / sizeof(orphan_bucket), 16, u64{1} << 30)));
   u32 stacks = std::clamp(buckets / kBucketsAStack, kLeastStacks, kMostStacks);
+  // Since 6.1 there is one tracepoint, which has the cache itself among its arguments.
+  bool has_cache_argument = !arguments_of(types.get(), "kmem_cache_alloc_node");
 
-  // A kernel that refuses the program for bulk allocations takes the others.
-  for (bool with_bulk : {true, false}) {
+  // A kernel that refuses the programs on trampolines takes the others.
+  for (bool with_trampolines : {true, false}) {
     programs_ = std::make_unique<Programs>();
     track_bpf* skeleton = programs_->skeleton = track_bpf::open();
     if (skeleton == nullptr) return cannot_load(errno);
     bpf_map__set_max_entries(skeleton->maps.buckets, buckets);
     bpf_map__set_max_entries(skeleton->maps.stacks, stacks);
     bpf_map__set_max_entries(skeleton->maps.sites, kSites);
+    bpf_map__set_max_entries(skeleton->maps.caches, options.frees ? u32{ORPHAN_CACHES} : 1);
     track_bpf::track_bpf__rodata& facts = *skeleton->rodata;
     facts.bucket_mask = buckets - 1;
     facts.stack_mask = stacks - 1;
@@ -156,64 +218,136 @@ Result<void> Tracker::load(const TrackOptions& options, kernel::Target& target) 
     facts.stacks_a_window = options.stacks_a_window;
     facts.least_bytes = options.least_bytes;
     facts.only_tgid = options.only_tgid;
-    facts.page_descriptors = target.memory().space().page_descriptors.value;
-    facts.linear_map = target.memory().space().linear_map.value;
-    facts.descriptor_bytes = target.layouts().page.size_bytes;
-    // Since 6.1 there is one tracepoint, which has the cache itself among its arguments.
-    facts.cache_is_argument = !arguments_of(types.get(), "kmem_cache_alloc_node");
-    facts.percpu_has_site = arguments_of(types.get(), "percpu_alloc_percpu").value_or(0) > 7;
-    for (auto [program, tracepoint] :
-         {std::pair(skeleton->progs.on_kmalloc, "kmalloc"), std::pair(skeleton->progs.on_kmalloc_node, "kmalloc_node"),
-          std::pair(skeleton->progs.on_kmem_cache_alloc, "kmem_cache_alloc"),
-          std::pair(skeleton->progs.on_kmem_cache_alloc_node, "kmem_cache_alloc_node"),
-          std::pair(skeleton->progs.on_percpu_alloc, "percpu_alloc_percpu"),
-          std::pair(skeleton->progs.on_page_alloc, "mm_page_alloc")}) {
-      bpf_program__set_autoload(program, arguments_of(types.get(), tracepoint).has_value());
+    facts.sample_bytes = options.sample_bytes;
+    facts.names_caches = options.frees;
+    if (options.only_cgroup) {
+      facts.only_cgroup = options.only_cgroup->id;
+      facts.cgroup_level = options.only_cgroup->level;
     }
-    if (!options.pages) bpf_program__set_autoload(skeleton->progs.on_page_alloc, false);
-    programs_->vmalloc = function_of(types.get(), "__vmalloc_node_range").value_or("");
-    bpf_program__set_autoload(skeleton->progs.on_vmalloc, !programs_->vmalloc.empty());
-    auto bulk = function_of(types.get(), "kmem_cache_alloc_bulk");
-    bool can_bulk = with_bulk && bulk && bpf_program__set_attach_target(skeleton->progs.on_bulk, 0, bulk->c_str()) == 0;
-    bpf_program__set_autoload(skeleton->progs.on_bulk, can_bulk);
-    if (with_bulk && !can_bulk) not_attached("allocations in bulk", ENOENT);
-    if (with_bulk && programs_->vmalloc.empty()) not_attached("vmalloc()", ENOENT);
+    facts.only_wanted = options.wanted.has_value();
+    facts.large_wanted = options.wanted && options.wanted->large_kmallocs;
+    facts.page_descriptors = options.page_descriptors.value;
+    facts.linear_map = options.linear_map.value;
+    facts.descriptor_bytes = options.descriptor_bytes;
+    facts.cache_is_argument = has_cache_argument;
+    facts.percpu_has_site = arguments_of(types.get(), "percpu_alloc_percpu").value_or(0) > 7;
+
+    bool has_trampoline = choose(options, types.get(), with_trampolines);
     int error = -track_bpf::load(skeleton);
     if (error == 0) break;
-    if (!with_bulk || !can_bulk) return cannot_load(error);
-    not_attached("allocations in bulk", error);
+    if (!has_trampoline) return cannot_load(error);
+    coverage_.clear();
+    trampoline_error_ = error;
   }
+  if (options.wanted) TRY(put_wanted(*options.wanted, has_cache_argument));
   maps_ = std::make_unique<Maps>();
   TRY(Maps::map(programs_->skeleton->maps.buckets, PROT_READ, maps_->buckets));
   TRY(Maps::map(programs_->skeleton->maps.stacks, PROT_READ | PROT_WRITE, maps_->stacks));
   TRY(Maps::map(programs_->skeleton->maps.counts, PROT_READ, maps_->counts));
+  TRY(Maps::map(programs_->skeleton->maps.modules, PROT_READ, maps_->modules));
+  TRY(Maps::map(programs_->skeleton->maps.caches, PROT_READ, maps_->caches));
   table_.emplace(maps_->buckets, maps_->stacks);
   return {};
 }
 
-void Tracker::not_attached(const std::string& what, int error) {
+bool Tracker::choose(const TrackOptions& options, const btf* types, bool with_trampolines) {
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, programs_->skeleton->obj) bpf_program__set_autoload(program, false);
+  bpf_program__set_autoload(programs_->skeleton->progs.on_clock, true);
+  bool has_trampoline = false;
+  for (Hook& hook : hooks_for(*programs_->skeleton, options)) {
+    int error = 0;
+    if (hook.place == Hook::Place::Tracepoint) {
+      error = arguments_of(types, hook.at) ? 0 : ENOENT;
+    } else {
+      auto function = function_of(types, hook.at);
+      error = function ? 0 : ENOENT;
+      hook.at = function.value_or(hook.at);
+      if (is_trampoline(hook) && error == 0)
+        error = with_trampolines ? -bpf_program__set_attach_target(hook.program, 0, hook.at.c_str()) : trampoline_error_;
+    }
+    if (error == ENOENT && hook.is_optional) continue;
+    if (error != 0) {
+      not_attached(hook.what, hook.is_free, error);
+      continue;
+    }
+    bpf_program__set_autoload(hook.program, true);
+    has_trampoline = has_trampoline || is_trampoline(hook);
+    programs_->hooks.push_back(std::move(hook));
+  }
+  return has_trampoline;
+}
+
+Result<void> Tracker::put_wanted(const Wanted& wanted, bool has_cache_argument) {
+  std::vector<u32> keys = wanted.kmallocs;
+  for (const Wanted::Cache& cache : wanted.caches)
+    keys.push_back(has_cache_argument ? static_cast<u32>(cache.address.value) : cache.slot_bytes);
+  std::vector<u32> table(ORPHAN_WANTED);
+  for (u32 key : keys) {
+    u32 tries = 0, first = orphan_cache_place(key, ORPHAN_WANTED);
+    while (tries < ORPHAN_CACHE_PROBES && table[(first + tries) % ORPHAN_WANTED] != 0 &&
+           table[(first + tries) % ORPHAN_WANTED] != key)
+      ++tries;
+    if (tries == ORPHAN_CACHE_PROBES) {
+      return Error(
+          ErrorCode::Usage,
+          fmt::format("{} caches are more than can be picked out: name fewer, or note the allocations of all", keys.size()));
+    }
+    table[(first + tries) % ORPHAN_WANTED] = key;
+  }
+  for (u32 place = 0; place < table.size(); ++place) {
+    if (table[place] == 0) continue;
+    if (int error = bpf_map_update_elem(bpf_map__fd(programs_->skeleton->maps.wanted), &place, &table[place], BPF_ANY);
+        error != 0)
+      return cannot_load(-error);
+  }
+  return {};
+}
+
+void Tracker::not_attached(const std::string& what, bool is_free, int error) {
   coverage_.push_back({.what = what,
-                       .why = fmt::format("could not be traced: {}; what was allocated so has no stack", std::strerror(error)),
-                       .incomplete = false});
+                       .why = fmt::format("could not be traced: {}; what was {}", std::strerror(error),
+                                          is_free ? "freed so is taken for outstanding" : "allocated so has no stack"),
+                       .incomplete = is_free});
 }
 
 void Tracker::attach() {
-  track_bpf* skeleton = programs_->skeleton;
-  for (auto [program, what] :
-       {std::pair(skeleton->progs.on_kmalloc, "kmalloc()"), std::pair(skeleton->progs.on_kmalloc_node, "kmalloc_node()"),
-        std::pair(skeleton->progs.on_kmem_cache_alloc, "kmem_cache_alloc()"),
-        std::pair(skeleton->progs.on_kmem_cache_alloc_node, "kmem_cache_alloc_node()"),
-        std::pair(skeleton->progs.on_percpu_alloc, "per-CPU allocations"),
-        std::pair(skeleton->progs.on_page_alloc, "page allocations"), std::pair(skeleton->progs.on_bulk, "allocations in bulk"),
-        std::pair(skeleton->progs.on_vmalloc, "vmalloc()")}) {
-    if (!bpf_program__autoload(program)) continue;
-    bpf_link* link = program == skeleton->progs.on_vmalloc ? bpf_program__attach_kprobe(program, true, programs_->vmalloc.c_str())
-                                                           : bpf_program__attach(program);
+  for (const Hook& hook : programs_->hooks) {
+    bool is_probe = hook.place == Hook::Place::Probe || hook.place == Hook::Place::ReturnProbe;
+    bpf_link* link = is_probe ? bpf_program__attach_kprobe(hook.program, hook.place == Hook::Place::ReturnProbe, hook.at.c_str())
+                              : bpf_program__attach(hook.program);
     if (link == nullptr)
-      not_attached(what, errno);
+      not_attached(hook.what, hook.is_free, errno);
     else
-      programs_->links.emplace_back(program, link);
+      programs_->links.emplace_back(hook.program, link);
   }
+}
+
+Result<Moment> Tracker::now() const {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  LIBBPF_OPTS(bpf_test_run_opts, options);
+  if (int error = bpf_prog_test_run_opts(bpf_program__fd(programs_->skeleton->progs.on_clock), &options); error != 0)
+    return cannot_load(-error);
+  return Moment{programs_->skeleton->bss->clock_jiffies,
+                static_cast<u64>(time.tv_sec) * 1'000'000'000 + static_cast<u64>(time.tv_nsec)};
+}
+
+std::vector<kernel::Module> Tracker::modules() const {
+  std::vector<kernel::Module> modules;
+  for (const orphan_module& entry : maps_->modules) {
+    kernel::Module module;
+    module.name.assign(entry.name, ::strnlen(entry.name, sizeof(entry.name)));
+    if (entry.bytes != 0) module.memory.push_back({Addr{~entry.key}, entry.bytes});
+    if (entry.init_bytes != 0) module.memory.push_back({Addr{~entry.init_key}, entry.init_bytes});
+    if (!module.name.empty()) modules.push_back(std::move(module));
+  }
+  return modules;
+}
+
+const orphan_cache* Tracker::cache(u32 key) const {
+  auto found = std::ranges::find(maps_->caches, key, &orphan_cache::key);
+  return found == maps_->caches.end() ? nullptr : &*found;
 }
 
 u64 Tracker::table_bytes() const {
@@ -229,6 +363,7 @@ TrackCounts Tracker::counts() const {
     sum.stacks += cpu.stacks;
     sum.lost_stacks += cpu.full;
     sum.lost += cpu.lost;
+    sum.frees += cpu.frees;
   }
   return sum;
 }
