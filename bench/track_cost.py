@@ -7,8 +7,9 @@ import sys
 import vm_run
 
 MOST_A_PAIR = 900  # instructions of a kmalloc and its kfree, tracked as by default
-MODES = (("off", None), ("default", ""), ("all stacks", "--stacks all"), ("4096 bytes or more", "--min-size 4096"),
-         ("one process", "--pid 1"))
+MODES = (("off", None), ("default", ""), ("all stacks", "--stacks all"), ("4 KiB or more", "--min-size 4096"),
+         ("one cache", "--cache dentry"), ("one process", "--pid 1"), ("1 in 64 KiB", "--sample-bytes 64K"),
+         ("outstanding", "--outstanding"))
 LOOPS = ("open", "pipe", "socketpair", "fork")
 
 SCRIPT = """
@@ -27,7 +28,7 @@ tracked() { # into file $1, with options $2…
     measure "$name"
     kill -TERM $tracker # ends the tracking
     sleep 2
-    kill -TERM $tracker # and the scan
+    kill -TERM $tracker 2>/dev/null # and the scan, if there is one
     wait $tracker
 }
 sleep 5
@@ -49,12 +50,12 @@ def measure(program, build, kernel):
             print(f"bench: orphan track: {text.strip()}", file=sys.stderr)
             return 1
     costs = [dict(line.split() for line in results[str(i)].splitlines()) for i in range(len(MODES))]
-    print(f"\n{'INSTRUCTIONS, ' + kernel:<28}" + "".join(f"{name:>20}" for name, _ in MODES))
+    print(f"\n{'INSTRUCTIONS, ' + kernel:<26}" + "".join(f"{name:>15}" for name, _ in MODES))
     for what in ("pair", *LOOPS):
         base = float(costs[0][what])
         cells = [f"{float(cost[what]):,.0f}" + (f" ({float(cost[what]) / base:.2f})" if cost is not costs[0] else "") for cost in costs]
         name = "kmalloc and kfree" if what == "pair" else f"{what}, and undone"
-        print(f"{name:<28}" + "".join(f"{cell:>20}" for cell in cells))
+        print(f"{name:<26}" + "".join(f"{cell:>15}" for cell in cells))
     pair = float(costs[1]["pair"])
     is_met = pair <= MOST_A_PAIR
     print(f"a pair by default at most {MOST_A_PAIR}: {'pass' if is_met else 'FAIL'}")

@@ -10,7 +10,8 @@ using namespace orphan;
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, std::size_t size) {
   std::vector<std::byte> file(track::kNotesMagic.size() + ZSTD_compressBound(size));
   copy_bytes(std::as_bytes(std::span(track::kNotesMagic)), file.data());
-  std::size_t stored = ZSTD_compress(file.data() + track::kNotesMagic.size(), file.size() - track::kNotesMagic.size(), data, size, 1);
+  std::size_t stored =
+      ZSTD_compress(file.data() + track::kNotesMagic.size(), file.size() - track::kNotesMagic.size(), data, size, 1);
   VERIFY(ZSTD_isError(stored) == 0);
   file.resize(track::kNotesMagic.size() + stored);
   auto saved = track::SavedRecords::parse(file, "input");

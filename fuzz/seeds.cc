@@ -140,7 +140,8 @@ void write_page_maps(Folder folder) {
 void write_saved_records(Folder folder) {
   std::vector<orphan_bucket> buckets(4);
   std::vector<orphan_stack> stacks(4);
-  buckets[1].places[2] = {.key = ~0xffff'8880'0123'4000, .site = 1, .stack = 3, .size = 64, .kind = ORPHAN_KMALLOC, .comm = "insmod"};
+  buckets[1].places[2] = {
+      .key = ~0xffff'8880'0123'4000, .site = 1, .stack = 3, .size = 64, .kind = ORPHAN_KMALLOC, .comm = "insmod"};
   stacks[2] = {.hash = 7, .count = 2, .frames = {0xffff'ffff'c000'0044, 0xffff'ffff'8100'0000}};
   std::vector<std::byte> symtab(24), strtab(8);
   kernel::Symbols::ModuleTable module{"leaky", {{Addr{0xffff'ffff'c000'0000}, 4096}}, symtab, strtab};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gives the stacks of a report lines of source and inlined functions, where this machine has the debug information, and says in the
-// report where from.
+// Gives the stacks of a report lines of source and inlined functions, where this machine has the debug information, and says in
+// the report where from.
 #pragma once
 #include <string>
 #include <vector>

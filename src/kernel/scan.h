@@ -18,8 +18,8 @@ struct ScanOptions {
   bool pages = false;          // the kernel's own pages are blocks
   std::vector<SuppressionRule> suppressions = {};
   const AllocationRecords* records = nullptr;  // of allocations that were seen: what leaked of these comes first
-  BuildIds gone_modules = {};                      // that may have gone since
-  std::string version = {};                       // of the program, for the report
+  BuildIds gone_modules = {};                  // that may have gone since
+  std::string version = {};                    // of the program, for the report
 };
 
 struct ScanHooks {

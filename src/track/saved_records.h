@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The notes of a tracker in a file, for a scan that comes later: `orphan track --save`, `orphan scan --notes`. docs/notes.md has
+// The notes of a tracker in a file, for a scan that comes later: `orphan track --save`, `orphan scan --notes`. docs/track.md has
 // the format. A file is of one boot of one kernel.
 #pragma once
 #include <memory>

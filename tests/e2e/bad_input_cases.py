@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong around `orphan scan`, and what it then has to say.
+"""What goes wrong around `orphan scan` and `orphan track`, and what they then have to say.
 
-A case is a piece of shell that ends with the scan, and runs in a mount namespace of its own in /tmp/results, where it may
+A case is a piece of shell that ends with one of them, and runs in a mount namespace of its own in /tmp/results, where it may
 leave files. What it needs beside that is in PRELUDE.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 NO_LEAKS, LEAKS, USAGE, COULD_NOT_LOOK, PARTIAL = range(5)
 KILLED = 128 + 2  # what a shell says of a program that SIGINT ended
 
-# `quick` scans as fast as it can. `interrupted SIGNAL MICROSECONDS… -- COMMAND…` runs a command in the foreground (a
+# `quick` scans as fast as it can, `tracked` does so after tracking. `interrupted SIGNAL MICROSECONDS… -- COMMAND…` runs a command in the foreground (a
 # shell's background jobs ignore SIGINT) and sends it the signal after each of the times.
 PRELUDE = r"""
 cd /tmp/results || exit
@@ -21,6 +21,10 @@ cat >/bin/quick <<'END'
 #!/bin/sh
 exec orphan-static scan --passes 2 --interval 0 --min-age 0 "$@"
 END
+cat >/bin/tracked <<'END'
+#!/bin/sh
+exec orphan-static track --passes 2 --interval 0 --min-age 0 "$@"
+END
 cat >/bin/interrupted <<'END'
 #!/bin/sh
 signal=$1 delays=
@@ -30,7 +34,7 @@ shift
 ( for delay in $delays; do usleep "$delay"; kill -s "$signal" $$; done ) >/dev/null 2>&1 </dev/null &
 exec "$@"
 END
-chmod +x /bin/quick /bin/interrupted
+chmod +x /bin/quick /bin/tracked /bin/interrupted
 """
 
 
@@ -140,6 +144,35 @@ CASES = (
          json={**INTERRUPTED, "scans": 1}, left=""),
     Case("record-killed", in_place("size=200m", "sh -c 'interrupted KILL 3000000 -- orphan-static scan --interval 60 "
                                    "--record /tmp/place/recording; true' 2>/dev/null"), 0, left=""),
+    # Tracking, and what it does without.
+    Case("track-not-root", "su -s /bin/sh nobody -c '/root/orphan-static track -- true'", COULD_NOT_LOOK,
+         ("/proc/kcore", "run as root")),
+    Case("track-no-btf", "mount -t tmpfs none /sys/kernel/btf; orphan-static track -- true", COULD_NOT_LOOK,
+         ("/sys/kernel/btf/vmlinux", "CONFIG_DEBUG_INFO_BTF")),
+    Case("track-no-tracefs", "umount -l /sys/kernel/debug; tracked --format json -- true", LEAKS, json={"interrupted": False}),
+    Case("track-no-program", "tracked -- /no/such/program", COULD_NOT_LOOK, ("/no/such/program", "cannot be started")),
+    Case("track-unknown-cache", "tracked --cache no_such -- true", COULD_NOT_LOOK, ("--cache", "no_such", "/proc/slabinfo")),
+    Case("track-no-cgroup", "tracked --cgroup /tmp -- true", COULD_NOT_LOOK, ("--cgroup", "/tmp", "/sys/fs/cgroup")),
+    Case("track-no-report", "tracked --suspects /proc/version -- true", COULD_NOT_LOOK,
+         ("/proc/version", "orphan scan --format=json")),
+    Case("track-save-no-directory", "tracked --save /tmp/place/missing/notes -- true", COULD_NOT_LOOK,
+         ("cannot write the notes", "/tmp/place/missing/notes", "create its directory")),
+    Case("track-save-full-disk", in_place("size=4k", "tracked --save /tmp/place/notes -- ls -R /sys/kernel"), COULD_NOT_LOOK,
+         ("cannot write the notes", "/tmp/place/notes", "No space left", "make room"), left=""),
+    Case("track-stopped", "interrupted TERM 2000000 1500000 -- orphan-static track --format json --interval 60 --min-age 0", PARTIAL,
+         json={**INTERRUPTED, "scans": 1}),
+    Case("notes-of-nothing", "quick --notes /proc/version", COULD_NOT_LOOK, ("/proc/version", "orphan track --save")),
+    Case("notes-of-half", "tracked --save whole -- true >first; head -c 1000 whole >half; quick --notes half; s=$?; rm whole half; "
+                          "exit $s", COULD_NOT_LOOK, ("half", "cut short")),
+    Case("notes-of-another-boot", "tracked --save notes -- true >first; "
+         f"{bind('/proc/sys/kernel/random/boot_id', 'echo 0-0')}; quick --notes notes; s=$?; rm notes; exit $s", COULD_NOT_LOOK,
+         ("notes", "another boot", "track anew")),
+    Case("outstanding-not-root", "su -s /bin/sh nobody -c '/root/orphan-static track --outstanding -- true'", COULD_NOT_LOOK,
+         ("/proc/kallsyms", "run as root")),
+    Case("outstanding-no-btf", "mount -t tmpfs none /sys/kernel/btf; orphan-static track --outstanding -- true", COULD_NOT_LOOK,
+         ("BPF with BTF",)),
+    Case("outstanding-no-kcore", "mount --bind /dev/null /proc/kcore; orphan-static track --outstanding --min-age 0 --format json -- "
+                                 "sh -c 'echo 1 >/sys/kernel/debug/leaky/plant'", LEAKS, json={"schema": 1}),
     # Signals. The first pass ends after about a second.
     *(Case(f"stopped-after-{ms}-ms", f"interrupted INT {ms}000 -- orphan-static scan --format json --interval 60", PARTIAL,
            json=INTERRUPTED) for ms in (50, 150, 250, 400, 600)),
@@ -156,6 +189,8 @@ CASES = (
          json={"interrupted": False}),
     Case("lockdown-confidentiality", "echo confidentiality >/sys/kernel/security/lockdown; orphan-static scan",
          COULD_NOT_LOOK, ("/proc/kcore", "lockdown=confidentiality", "boot it with")),
+    Case("lockdown-track", "orphan-static track -- true", COULD_NOT_LOOK, ("/proc/kcore", "lockdown=confidentiality")),
+    Case("lockdown-outstanding", "orphan-static track --outstanding -- true", COULD_NOT_LOOK, ("locked down to confidentiality",)),
     Case("lockdown-without-securityfs", "umount /sys/kernel/security; orphan-static scan", COULD_NOT_LOOK,
          ("/proc/kcore", "lockdown")),
 )

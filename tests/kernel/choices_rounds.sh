@@ -12,7 +12,11 @@ run() { # into file $1, the command $2…
     "$@" >"$name" 2>"$name.errors"
     echo $? >"$name.status"
 }
-scan() { run "$1" orphan-static scan --format json --max-objects 100000 --interval 1 --min-age 1 $2; }
+scan() { # into file $1, with options $2…
+    name=$1
+    shift
+    run "$name" orphan-static scan --format json --max-objects 100000 --interval 1 --min-age 1 "$@"
+}
 track() { # into file $1, with options and command $2…
     name=$1
     shift
@@ -22,7 +26,7 @@ track() { # into file $1, with options and command $2…
 insmod /root/leaky.ko
 scan first.json
 track suspects.json --suspects first.json --save /tmp/notes -- sh -c "$PLANT"
-scan later.json "--notes /tmp/notes"
+scan later.json --notes /tmp/notes
 track cache.json --cache kmalloc-96 --cache vmalloc -- sh -c "$PLANT"
 track sample.json --sample-bytes 4096 -- sh -c "$PLANT"
 mkdir /tmp/cgroup && mount -t cgroup2 none /tmp/cgroup && mkdir /tmp/cgroup/above /tmp/cgroup/above/below
