@@ -17,7 +17,7 @@ std::string note(u32 type, std::string_view name, std::string_view content) {
   return text;
 }
 
-constexpr std::string_view kGnu("GNU", 4);
+constexpr std::string_view kGnu("GNU\0", 4);
 
 TEST(Images, ABuildIdIsFoundBehindOtherNotes) {
   std::string notes = note(6, "Xen", "abcde") + note(NT_GNU_BUILD_ID, kGnu, "\x01\x23\xab\xff\x10");

@@ -26,9 +26,9 @@ void add_line(std::string_view line, ProcModules& modules) {
   std::size_t tab = line.find('\t');
   if (tab == std::string_view::npos || line.size() < tab + 3 || line[tab + 1] != '[' || line.back() != ']') return;
   u64 address = 0;
-  auto [stop, error] = std::from_chars(line.data(), line.data() + tab, address, 16);
-  std::string_view rest =
-      line.substr(static_cast<std::size_t>(stop - line.data()), tab - static_cast<std::size_t>(stop - line.data()));
+  std::string_view rest = line.substr(0, tab);
+  auto [stop, error] = std::from_chars(rest.data(), rest.data() + rest.size(), address, 16);
+  rest.remove_prefix(static_cast<std::size_t>(stop - rest.data()));
   if (error != std::errc() || address == 0 || rest.size() < 4 || rest[0] != ' ' || rest[2] != ' ') return;
   modules[line.substr(tab + 2, line.size() - tab - 3)].push_back({address, rest[1], rest.substr(3)});
 }

@@ -417,6 +417,13 @@ int on_vmalloc(struct pt_regs* context) {
   return note(context, PT_REGS_RC(context), 0, size, ORPHAN_VMALLOC, sample_bytes * 2);  // it is large
 }
 
+// map_kernel_range_noflush(addr, size, prot, pages), which is called for each area up to 5.11: there the function above is a part
+// of its callers.
+SEC("kprobe")
+int on_vmap(struct pt_regs* context) {
+  return note(context, PT_REGS_PARM1(context), 0, (__u32)PT_REGS_PARM2(context), ORPHAN_VMALLOC, sample_bytes * 2);
+}
+
 // kmem_cache_alloc_bulk(s, flags, size, p): how many it allocated. Arguments that point to pointers may not be read from the
 // context itself.
 SEC("fexit")

@@ -54,9 +54,11 @@ std::string lockdown() {
 Error cannot_load(int error) {
   std::string why = lockdown();
   if (error == EPERM || error == EACCES || !why.empty()) {
-    return {ErrorCode::Permission, "the kernel lets no program be attached to its tracepoints: " +
-                                       (why.empty() ? std::string("it takes CAP_BPF and CAP_PERFMON, as root has them") : why) +
-                                       "; `orphan scan` finds leaks without"};
+    return {
+        ErrorCode::Permission,
+        "the kernel lets no program be attached to its tracepoints: " +
+            (why.empty() ? std::string("it takes CAP_BPF and CAP_PERFMON, as root has them; `orphan scan` finds leaks without")
+                         : why + ", and nobody can look into it: boot it with lockdown=integrity or none")};
   }
   if (error == ENOSYS || error == EINVAL || error == EOPNOTSUPP || error == ENOENT || error == ESRCH) {
     return {ErrorCode::Unsupported, fmt::format("the kernel takes none of the programs that track allocations ({}): it needs BPF "
@@ -102,8 +104,10 @@ std::vector<Hook> hooks_for(const track_bpf& skeleton, const TrackOptions& optio
   }
   if (wanted == nullptr || wanted->percpu)
     hooks.push_back({programs.on_percpu_alloc, Tracepoint, "percpu_alloc_percpu", "per-CPU allocations"});
-  if (wanted == nullptr || wanted->vmalloc)
+  if (wanted == nullptr || wanted->vmalloc) {
     hooks.push_back({programs.on_vmalloc, ReturnProbe, "__vmalloc_node_range", "vmalloc()"});
+    hooks.push_back({programs.on_vmap, Probe, "map_kernel_range_noflush", "vmalloc()", true});
+  }
   if (options.pages || (wanted != nullptr && wanted->pages))
     hooks.push_back({programs.on_page_alloc, Tracepoint, "mm_page_alloc", "page allocations"});
   if (!options.frees) return hooks;
@@ -194,7 +198,11 @@ Result<std::unique_ptr<Tracker>> Tracker::start(const TrackOptions& options) {
 
 Result<void> Tracker::load(const TrackOptions& options) {
   TypesPtr types(btf__load_vmlinux_btf(), &btf__free);
-  if (!types) return cannot_load(ENOENT);
+  if (!types) {
+    return Error(ErrorCode::Unsupported,
+                 "/sys/kernel/btf/vmlinux: not there, or not to be read: this kernel was built without "
+                 "CONFIG_DEBUG_INFO_BTF, and nothing can be traced or scanned without it");
+  }
   u64 wanted =
       options.table_bytes != 0 ? options.table_bytes : std::clamp(options.ram_bytes / kShareOfMemory, kLeastTable, kMostTable);
   u32 buckets = std::bit_floor(static_cast<u32>(std::clamp<u64>(wanted / sizeof(orphan_bucket), 16, u64{1} << 30)));
@@ -235,6 +243,11 @@ Result<void> Tracker::load(const TrackOptions& options) {
     bool has_trampoline = choose(options, types.get(), with_trampolines);
     int error = -track_bpf::load(skeleton);
     if (error == 0) break;
+    if (!has_trampoline && options.only_cgroup && error == EINVAL) {
+      return Error(ErrorCode::Unsupported,
+                   "--cgroup: this kernel does not tell programs that trace of which cgroup a task is; do without, "
+                   "or choose a process with --pid");
+    }
     if (!has_trampoline) return cannot_load(error);
     coverage_.clear();
     trampoline_error_ = error;
