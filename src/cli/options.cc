@@ -4,6 +4,7 @@
 #include "cli/options.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <charconv>
@@ -156,7 +157,8 @@ void add_scan(CLI::App& app, ScanCommand& scan) {
       ->type_name("FILE");
   sub->add_option("--notes", scan.notes, "who allocated what, out of a FILE of orphan track --save since the same boot")
       ->check(complaint_about_name)
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->excludes(sub->get_option("--record"));
   add_size(sub, "--memory-limit", scan.memory_limit_bytes, "use at most so much memory, even if it takes longer")
       ->excludes(sub->get_option("--pages"));
   sub->add_flag("--list-rules", scan.list_rules, "print what is known of stock kernels, with reasons; nothing is scanned");
@@ -174,9 +176,8 @@ void add_track(CLI::App& app, TrackCommand& track) {
   add_size(sub, "--table-size", track.table_bytes, "memory for notes of allocations; by default 1/64 of the machine's");
   sub->add_option_function<std::string>(
          "--stacks", [&track](const std::string& text) { track.all_stacks = text == "all"; },
-         "sampled: some of each call site's, so that busy ones cost little; all: of each allocation that is noted, as by default "
-         "with\n"
-         "--suspects and --sample-bytes")
+         "sampled: some of each call site's, so that busy ones cost little; all: of each allocation that is noted, which is the "
+         "default with --suspects and --sample-bytes")
       ->check(CLI::IsMember({"sampled", "all"}))
       ->type_name("WHICH")
       ->default_str("sampled");
@@ -288,6 +289,10 @@ Command parse(int argc, char** argv) {
     std::ostringstream err;
     if (app.exit(error, out, err) == 0) return Done{0, out.str()};
     return Done{kUsage, fmt::format("orphan: {}; see orphan --help\n", complaint(app, error))};
+  }
+  for (const ScanCommand* command : {&scan, &track.scan}) {
+    if (command->format == Format::Pprof && command->output.empty() && ::isatty(STDOUT_FILENO) != 0)
+      return Done{kUsage, "orphan: --format=pprof: a profile is nothing for a terminal: give --output FILE, or redirect it\n"};
   }
   if (app.got_subcommand("who")) return who;
   if (app.got_subcommand("track")) {

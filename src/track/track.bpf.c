@@ -29,6 +29,7 @@ const volatile __u8 only_wanted = 0;        // only of the caches, and of kmallo
 const volatile __u8 large_wanted = 0;       // and of kmallocs of whole pages
 const volatile __u8 names_caches = 0;       // `caches` is to have those of the notes
 const volatile __u8 cache_is_argument = 0;  // of kmem_cache_alloc's tracepoint: before 6.1 it has sizes there
+const volatile __u8 bulk_is_all = 0;        // kmem_cache_alloc_bulk() says only if it allocated all (since 7.0); else how many
 const volatile __u8 percpu_has_site = 0;    // the tracepoint tells it
 // To turn a page's descriptor into its address.
 const volatile __u64 page_descriptors = 0, linear_map = 0, descriptor_bytes = 64;
@@ -424,15 +425,20 @@ int on_vmap(struct pt_regs* context) {
   return note(context, PT_REGS_PARM1(context), 0, (__u32)PT_REGS_PARM2(context), ORPHAN_VMALLOC, sample_bytes * 2);
 }
 
-// kmem_cache_alloc_bulk(s, flags, size, p): how many it allocated. Arguments that point to pointers may not be read from the
+// kmem_cache_alloc_bulk(s, flags, size, p). Arguments that point to pointers may not be read from the
 // context itself.
 SEC("fexit")
 int on_bulk(__u64* context) {
   __u32 cpu;
   struct orphan_counts* count = counts_here(&cpu);
   __u64 cache = 0, objects = 0, got = 0;
-  if (!count || bpf_get_func_ret(context, &got) != 0 || (__s32)got <= 0) return 0;
+  if (!count || bpf_get_func_ret(context, &got) != 0) return 0;
   if (bpf_get_func_arg(context, 0, &cache) != 0 || bpf_get_func_arg(context, 3, &objects) != 0) return 0;
+  if (bulk_is_all) {
+    // Of a bool only the lowest byte is set.
+    if ((got & 0xff) == 0 || bpf_get_func_arg(context, 2, &got) != 0) return 0;
+  }
+  if ((__s32)got <= 0) return 0;
   if (!is_wanted((__u32)cache)) return 0;
   name_cache((const struct kmem_cache*)cache);
   __u64 slot = sample_bytes == 0 ? 0 : BPF_CORE_READ((const struct kmem_cache*)cache, size);

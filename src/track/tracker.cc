@@ -46,6 +46,16 @@ std::optional<std::string> function_of(const btf* types, const std::string& name
   return std::nullopt;
 }
 
+// Whether the function returns a bool.
+bool returns_bool(const btf* types, const std::optional<std::string>& function) {
+  int id = function ? btf__find_by_name_kind(types, function->c_str(), BTF_KIND_FUNC) : -1;
+  const btf_type* type = id > 0 ? btf__type_by_id(types, static_cast<u32>(id)) : nullptr;
+  if (type != nullptr) type = btf__type_by_id(types, type->type);  // its prototype
+  if (type != nullptr) type = btf__type_by_id(types, type->type);
+  while (type != nullptr && btf_is_typedef(type)) type = btf__type_by_id(types, type->type);
+  return type != nullptr && btf_is_int(type) && (btf_int_encoding(type) & BTF_INT_BOOL) != 0;
+}
+
 std::string lockdown() {
   auto text = read_file("/sys/kernel/security/lockdown");
   return text && text->find("[confidentiality]") != std::string::npos ? "the kernel is locked down to confidentiality" : "";
@@ -238,6 +248,7 @@ Result<void> Tracker::load(const TrackOptions& options) {
     facts.linear_map = options.linear_map.value;
     facts.descriptor_bytes = options.descriptor_bytes;
     facts.cache_is_argument = has_cache_argument;
+    facts.bulk_is_all = returns_bool(types.get(), function_of(types.get(), "kmem_cache_alloc_bulk"));
     facts.percpu_has_site = arguments_of(types.get(), "percpu_alloc_percpu").value_or(0) > 7;
 
     bool has_trampoline = choose(options, types.get(), with_trampolines);

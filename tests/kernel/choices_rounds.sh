@@ -38,7 +38,7 @@ track gone.json --stacks all --debug-dir /root -- sh -c 'insmod /root/leaver.ko;
 run profile.pb.gz orphan-static track --outstanding --min-age 0 --format pprof -- sh -c "$PLANT"
 mount --bind /dev/null /proc/kcore
 run outstanding.json orphan-static track --outstanding --stacks all --min-age 0 --format json -- \
-    sh -c "insmod /root/pairs.ko count=20000; rmmod pairs; $PLANT; insmod /root/leaver.ko; sleep 3; rmmod leaver"
+    sh -c "insmod /root/pairs.ko count=10000; rmmod pairs; insmod /root/pairs.ko count=10000 interrupts=1; rmmod pairs; $PLANT; insmod /root/leaver.ko; sleep 3; rmmod leaver"
 umount /proc/kcore
 cat /sys/kernel/debug/leaky/truth >truth
 grep -c '	\[bpf\]$' /proc/kallsyms >programs

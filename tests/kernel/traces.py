@@ -58,6 +58,12 @@ def traced_line(report):
     return f"{entry['count']:,} allocations traced, {entry['why']}" if entry else "nothing traced"
 
 
+def lost_events(report):
+    """How many the report says were not noted."""
+    match = re.search(r"([0-9,]+) events were not noted", traced_line(report))
+    return int(match.group(1).replace(",", "")) if match else 0
+
+
 def trouble(log):
     """Complaints about what a kernel has logged."""
     return [f"kernel: {line}" for line in log.splitlines() if TROUBLE.search(line)]

@@ -22,8 +22,8 @@ track all.json --stacks all -- insmod /root/leaky.ko
 track sampled.json -- sh -c 'echo 1 >/sys/kernel/debug/leaky/plant'
 cat /sys/kernel/debug/leaky/truth >truth
 track gone.json -- sh -c 'insmod /root/leaver.ko && sleep 1 && rmmod leaver'
-# Far too few places, and more allocations than there can be notes of.
-track storm.json --table-size 4K -- sh -c 'insmod /root/pairs.ko; rmmod pairs; grep -c "	\[bpf\]$" /proc/kallsyms >/tmp/during'
+# Far too few places, more allocations than there can be notes of, and frees in interrupts.
+track storm.json --table-size 4K -- sh -c 'insmod /root/pairs.ko interrupts=1; rmmod pairs; insmod /root/pairs.ko; rmmod pairs; grep -c "	\[bpf\]$" /proc/kallsyms >/tmp/during'
 echo "during $(cat /tmp/during)" >>programs
 programs after
 [ "$mode" = idle ] || load.sh stop >load
