@@ -78,6 +78,18 @@ TEST_P(KfenceTest, AnObjectThatIsInASheafIsFree_WhateverKfenceSays) {
   EXPECT_EQ(kernel_.verdict(object), Verdict::NoBlock);
 }
 
+TEST_P(KfenceTest, BoundsOfAVmapAreaThatKfenceHasDoNotHoldItsNeighbour) {
+  FakeArea area = kernel_.add_area(4, FakeKernel::kText + 0x40);
+  Addr neighbour = allocate(1, kernel_.types().size("vmap_area"));
+  put(1, "cache", kernel_.cache(kernel_.slab_of(area.area).cache).address.value);
+  kernel_.add_root_to(neighbour);
+  kernel_.put(neighbour, "vmap_area", "va_start", area.start - 4 * kPageBytes);
+  kernel_.put(neighbour, "vmap_area", "va_end", area.start);
+  EXPECT_EQ(kernel_.verdict(area.start), Verdict::Leaked);
+  kernel_.point(kernel_.member(neighbour, "vmap_area", "list"), area.start);
+  EXPECT_EQ(kernel_.verdict(area.start), Verdict::Held) << "another word of it";
+}
+
 TEST_P(KfenceTest, TheSameWhereTheArrayIsInPagesOfItsOwn) {
   Addr object = allocate(1, 100);
   move_array();

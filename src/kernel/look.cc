@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_set>
 
 #include "kernel/code_constants.h"
@@ -470,11 +471,17 @@ class Builder {
 
   void flag(u32 span, u8 flags) { snapshot_.spans[span].flags = (snapshot_.spans[span].flags | flags) & 0xff; }
 
-  void flag_shape_of(Addr object, Rule rule) {
+  // Of all blocks of the object's cache: those that KFENCE has are of other shapes.
+  void flag_shapes_of(Addr object, Rule rule) {
     auto block = look_->index->find(object.value);
     if (!block) return;
-    look_->filter.set_shape(snapshot_.spans[block->span].shape, rule);
-    filtered_shapes_.insert(snapshot_.spans[block->span].shape);
+    u32 owner = snapshot_.shapes[snapshot_.spans[block->span].shape].owner;
+    if (!flagged_owners_.emplace(owner, rule).second) return;
+    for (u32 i = 0; i < snapshot_.shapes.size(); ++i) {
+      if (snapshot_.shapes[i].owner != owner) continue;
+      look_->filter.set_shape(i, rule);
+      filtered_shapes_.insert(i);
+    }
   }
 
   // The cache of xarray nodes has a constructor, so it is never merged.
@@ -515,7 +522,7 @@ class Builder {
   // Tells the filter which blocks its rules are about.
   void apply_rules() {
     for (const VmallocArea& area : vmalloc_.areas) {
-      flag_shape_of(area.area, Rule::VmapAreaBounds);
+      flag_shapes_of(area.area, Rule::VmapAreaBounds);
       if (auto block = look_->index->find(area.vm.value)) {
         flag(block->span, span_flag::kFiltered | span_flag::kForwards);
         look_->filter.add_vm_struct(area.vm);
@@ -527,7 +534,7 @@ class Builder {
       if (block) snapshot_.forwards.push_back({block->slot, {span, snapshot_.spans[span].first_slot}});
     }
     std::ranges::sort(snapshot_.forwards, {}, &Forward::from);
-    for (const Task& task : tasks_.tasks) flag_shape_of(task.task, Rule::TaskState);
+    for (const Task& task : tasks_.tasks) flag_shapes_of(task.task, Rule::TaskState);
     flag_xarray_nodes();
     for (const Cache& cache : look_->slub.caches) {
       if (auto block = look_->index->find(cache.address.value)) flag(block->span, span_flag::kFiltered);
@@ -597,6 +604,7 @@ class Builder {
   std::vector<std::pair<Addr, u32>> area_spans_;       // vm_struct, span of its area
   std::map<std::pair<u64, u32>, u32> shapes_;          // by size and owner
   std::unordered_set<u32> filtered_shapes_;
+  std::set<std::pair<u32, Rule>> flagged_owners_;
 };
 
 }  // namespace
