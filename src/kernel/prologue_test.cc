@@ -40,7 +40,7 @@ TEST(SavedRegisters, WhatIsBetweenPushesIsPassedOver) {
 }
 
 TEST(SavedRegisters, EachInstructionBetweenIsAsLongAsItIs) {
-  const Code kHarmless[] = {
+  const Code harmless[] = {
       {0x48, 0x89, 0xe5},                                            // mov %rsp,%rbp
       {0x65, 0x48, 0x8b, 0x1c, 0x25, 0x80, 0xfb, 0x01, 0x00},        // mov %gs:0x1fb80,%rbx
       {0x4c, 0x8b, 0x67, 0x08},                                      // mov 0x8(%rdi),%r12
@@ -56,12 +56,12 @@ TEST(SavedRegisters, EachInstructionBetweenIsAsLongAsItIs) {
       {0x48, 0x85, 0xff},                                            // test %rdi,%rdi
       {0x66, 0x89, 0x47, 0x53},                                      // mov %ax,0x53(%rdi)
   };
-  for (const Code& harmless : kHarmless)
+  for (const Code& harmless : harmless)
     EXPECT_EQ(saved_by(joined(joined(kPush15, harmless), joined(kPushBp, kRet))), 2U) << harmless.size();
 }
 
 TEST(SavedRegisters, ItEndsAtAnythingElse_WhatFollowsMayBePushedForAnotherReason) {
-  const Code kOthers[] = {
+  const Code others[] = {
       {0x48, 0x83, 0xec, 0x08},              // sub $8,%rsp
       {0x48, 0x8d, 0x64, 0x24, 0xf8},        // lea -8(%rsp),%rsp
       {0x48, 0x89, 0xec},                    // mov %rbp,%rsp
@@ -73,7 +73,7 @@ TEST(SavedRegisters, ItEndsAtAnythingElse_WhatFollowsMayBePushedForAnotherReason
       {0x74, 0x02},                          // je
       {0xff},
   };
-  for (const Code& other : kOthers) EXPECT_EQ(saved_by(joined(joined(kPush15, other), kPushBp)), 1U) << other.front();
+  for (const Code& other : others) EXPECT_EQ(saved_by(joined(joined(kPush15, other), kPushBp)), 1U) << other.front();
 }
 
 TEST(SavedRegisters, CodeThatIsCutShortIsReadToItsEnd) {

@@ -161,8 +161,9 @@ std::string stack_lines(const Leak& leak) {
 std::string task_lines(const Leak& leak) {
   bool is_of_group = leak.times || !leak.comms.empty();
   bool has_counts = leak.comms.size() > 1 || (leak.comms.size() == 1 && leak.comms[0].count < leak.total.count);
-  std::vector<std::string> parts = {counted_texts(leak.comms, has_counts), pids_of(leak),
-                                    leak.times ? times_of(leak) : ages_of(leak)};
+  std::string names = counted_texts(leak.comms, has_counts), pids = pids_of(leak);
+  if (leak.comms.size() == 1 && !has_counts && !pids.empty()) names += fmt::format(" ({})", std::exchange(pids, ""));
+  std::vector<std::string> parts = {names, pids, leak.times ? times_of(leak) : ages_of(leak)};
   std::erase(parts, "");
   if (parts.empty()) return {};
   std::string out;

@@ -332,6 +332,9 @@ TEST(Text, WhoAllocatedAndWhenIsSaidOfTheWholeGroupWhereItIsKnown) {
   EXPECT_EQ(by(leak), "insmod (40)");
   leak.comms = {{"insmod", 100}};
   EXPECT_EQ(by(leak), "insmod");
+  leak.objects[0].pid = 12;
+  EXPECT_EQ(by(leak), "insmod (pid 12)");
+  leak.objects[0].pid.reset();
   leak.comms.assign(5, {"a\n", 20});
   EXPECT_EQ(by(leak), "a\\n (20), a\\n (20), a\\n (20), +2 more");
   leak.comms.clear();
