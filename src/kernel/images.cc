@@ -48,8 +48,7 @@ std::string build_id_in(std::string_view notes) {
   for (u64 at = 0; auto note = load<Elf64_Nhdr>(bytes, at);) {
     u64 name = at + sizeof(Elf64_Nhdr), id = name + padded(note->n_namesz);
     if (id + note->n_descsz > bytes.size()) break;
-    if (note->n_type == NT_GNU_BUILD_ID && notes.substr(name, note->n_namesz) == kGnu &&
-        note->n_descsz <= kMostIdBytes) {
+    if (note->n_type == NT_GNU_BUILD_ID && notes.substr(name, note->n_namesz) == kGnu && note->n_descsz <= kMostIdBytes) {
       std::string text;
       for (char byte : notes.substr(id, note->n_descsz))
         fmt::format_to(std::back_inserter(text), "{:02x}", static_cast<u8>(byte));
