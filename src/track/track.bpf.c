@@ -22,6 +22,7 @@ const volatile __u32 site_mask = 0;
 const volatile __u32 stacks_a_window = 0;   // of a call site
 const volatile __u32 least_bytes = 0;       // kmallocs of smaller slots are not noted
 const volatile __u32 only_tgid = 0;         // 0: all
+const volatile __u32 never_tgid = 0;        // nothing of this process
 const volatile __u64 only_cgroup = 0;       // 0: all; this one and those below it
 const volatile __u32 cgroup_level = 0;      // how far that is below the root
 const volatile __u64 sample_bytes = 0;      // about one note for so many bytes; 0: one for each allocation
@@ -272,6 +273,7 @@ static __always_inline void name_cache(const struct kmem_cache* cache) {
 // Whether an allocation of so many bytes by whoever runs now is to have a note.
 static __always_inline bool is_chosen(struct orphan_counts* count, __u64 bytes) {
   if (only_tgid != 0 && bpf_get_current_pid_tgid() >> 32 != only_tgid) return false;
+  if (never_tgid != 0 && bpf_get_current_pid_tgid() >> 32 == never_tgid) return false;
   if (only_cgroup != 0 && bpf_get_current_ancestor_cgroup_id(cgroup_level) != only_cgroup) return false;
   if (sample_bytes == 0) return true;
   count->left -= (long long)bytes;

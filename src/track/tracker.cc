@@ -236,6 +236,8 @@ Result<void> Tracker::load(const TrackOptions& options) {
     facts.stacks_a_window = options.stacks_a_window;
     facts.least_bytes = options.least_bytes;
     facts.only_tgid = options.only_tgid;
+    // What it takes itself to trace is outstanding until it ends.
+    if (options.frees) facts.never_tgid = static_cast<u32>(::getpid());
     facts.sample_bytes = options.sample_bytes;
     facts.names_caches = options.frees;
     if (options.only_cgroup) {
