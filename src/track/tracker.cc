@@ -78,10 +78,6 @@ Error cannot_load(int error) {
   return {ErrorCode::Io, fmt::format("tracking cannot be started: {}", std::strerror(error))};
 }
 
-}  // namespace
-
-namespace {
-
 // What is traced, by which program, and how that is attached: to a tracepoint that the kernel has or has not, to a function, or
 // to the return of one.
 struct Hook {
@@ -132,6 +128,23 @@ std::vector<Hook> hooks_for(const track_bpf& skeleton, const TrackOptions& optio
   hooks.push_back({programs.on_vfree, Probe, "vfree_atomic", "vfree_atomic()"});
   for (Hook& hook : std::span(hooks).subspan(allocations)) hook.is_free = true;
   return hooks;
+}
+
+// What is to be noted, and what of it.
+void set_choice(const TrackOptions& options, track_bpf::track_bpf__rodata& facts) {
+  facts.stacks_a_window = options.stacks_a_window;
+  facts.least_bytes = options.least_bytes;
+  facts.only_tgid = options.only_tgid;
+  // What it takes itself to trace is outstanding until it ends.
+  if (options.frees) facts.never_tgid = static_cast<u32>(::getpid());
+  facts.sample_bytes = options.sample_bytes;
+  facts.names_caches = options.frees;
+  if (options.only_cgroup) {
+    facts.only_cgroup = options.only_cgroup->id;
+    facts.cgroup_level = options.only_cgroup->level;
+  }
+  facts.only_wanted = options.wanted.has_value();
+  facts.large_wanted = options.wanted && options.wanted->large_kmallocs;
 }
 
 }  // namespace
@@ -230,22 +243,10 @@ Result<void> Tracker::load(const TrackOptions& options) {
     bpf_map__set_max_entries(skeleton->maps.sites, kSites);
     bpf_map__set_max_entries(skeleton->maps.caches, options.frees ? u32{ORPHAN_CACHES} : 1);
     track_bpf::track_bpf__rodata& facts = *skeleton->rodata;
+    set_choice(options, facts);
     facts.bucket_mask = buckets - 1;
     facts.stack_mask = stacks - 1;
     facts.site_mask = kSites - 1;
-    facts.stacks_a_window = options.stacks_a_window;
-    facts.least_bytes = options.least_bytes;
-    facts.only_tgid = options.only_tgid;
-    // What it takes itself to trace is outstanding until it ends.
-    if (options.frees) facts.never_tgid = static_cast<u32>(::getpid());
-    facts.sample_bytes = options.sample_bytes;
-    facts.names_caches = options.frees;
-    if (options.only_cgroup) {
-      facts.only_cgroup = options.only_cgroup->id;
-      facts.cgroup_level = options.only_cgroup->level;
-    }
-    facts.only_wanted = options.wanted.has_value();
-    facts.large_wanted = options.wanted && options.wanted->large_kmallocs;
     facts.page_descriptors = options.page_descriptors.value;
     facts.linear_map = options.linear_map.value;
     facts.descriptor_bytes = options.descriptor_bytes;
@@ -311,9 +312,8 @@ Result<void> Tracker::put_wanted(const Wanted& wanted, bool has_cache_argument) 
   std::vector<u32> table(ORPHAN_WANTED);
   for (u32 key : keys) {
     u32 tries = 0, first = orphan_cache_place(key, ORPHAN_WANTED);
-    while (tries < ORPHAN_CACHE_PROBES && table[(first + tries) % ORPHAN_WANTED] != 0 &&
-           table[(first + tries) % ORPHAN_WANTED] != key)
-      ++tries;
+    auto is_anothers = [&](u32 place) { return table[place] != 0 && table[place] != key; };
+    while (tries < ORPHAN_CACHE_PROBES && is_anothers((first + tries) % ORPHAN_WANTED)) ++tries;
     if (tries == ORPHAN_CACHE_PROBES) {
       return Error(
           ErrorCode::Usage,
