@@ -20,6 +20,7 @@ namespace orphan::cli {
 namespace {
 
 constexpr int kUsage = 2;
+constexpr u64 kMostSampleBytes = 1 << 30;
 constexpr u64 kLongestSeconds = 7 * 24 * 3600;
 
 using Formats = std::map<std::string, Format>;
@@ -296,6 +297,8 @@ Command parse(int argc, char** argv) {
   }
   if (app.got_subcommand("who")) return who;
   if (app.got_subcommand("track")) {
+    if (track.sample_bytes > kMostSampleBytes)
+      return Done{kUsage, "orphan: --sample-bytes: 1G is the most; without large allocations there would be no notes at all\n"};
     if (track.outstanding && track.scan.format == Format::Kmemleak)
       return Done{kUsage, "orphan: --format: with --outstanding it is text, json or pprof; see orphan track --help\n"};
     return track;
