@@ -50,7 +50,8 @@ def traced_objects(report):
 
 
 def functions(leak, module):
-    return [frame["symbol"].partition(".")[0] for frame in leak["stack"] if frame["module"] == module]
+    """Their names in a stack; empty where only the module is known."""
+    return [(frame["symbol"] or "").partition(".")[0] for frame in leak["stack"] if frame["module"] == module]
 
 
 def traced_line(report):
