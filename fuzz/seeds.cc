@@ -140,9 +140,16 @@ void write_page_maps(Folder folder) {
 void write_saved_records(Folder folder) {
   std::vector<orphan_bucket> buckets(4);
   std::vector<orphan_stack> stacks(4);
-  buckets[1].places[2] = {
-      .key = ~0xffff'8880'0123'4000, .site = 1, .stack = 3, .size = 64, .kind = ORPHAN_KMALLOC, .comm = "insmod"};
-  stacks[2] = {.hash = 7, .count = 2, .frames = {0xffff'ffff'c000'0044, 0xffff'ffff'8100'0000}};
+  orphan_record& record = buckets[1].places[2];
+  record.key = ~0xffff'8880'0123'4000;
+  record.site = 1;
+  record.stack = 3;
+  record.size = 64;
+  record.kind = ORPHAN_KMALLOC;
+  stacks[2].hash = 7;
+  stacks[2].count = 2;
+  stacks[2].frames[0] = 0xffff'ffff'c000'0044;
+  stacks[2].frames[1] = 0xffff'ffff'8100'0000;
   std::vector<std::byte> symtab(24), strtab(8);
   kernel::Symbols::ModuleTable module{"leaky", {{Addr{0xffff'ffff'c000'0000}, 4096}}, symtab, strtab};
   std::string path = std::filesystem::temp_directory_path() / ("seed." + std::to_string(::getpid()));

@@ -352,7 +352,8 @@ void Tracker::attach() {
 Result<Moment> Tracker::now() const {
   timespec time{};
   ::clock_gettime(CLOCK_MONOTONIC, &time);
-  LIBBPF_OPTS(bpf_test_run_opts, options);
+  bpf_test_run_opts options{};
+  options.sz = sizeof options;
   if (int error = bpf_prog_test_run_opts(bpf_program__fd(programs_->skeleton->progs.on_clock), &options); error != 0)
     return cannot_load(-error);
   return Moment{programs_->skeleton->bss->clock_jiffies,
