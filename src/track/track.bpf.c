@@ -204,10 +204,11 @@ static __always_inline void put(struct orphan_counts* count, __u64 address, cons
 #pragma clang loop unroll(full)
   for (__u32 i = 0; i < ORPHAN_PLACES; ++i) {
     struct orphan_record* candidate = &bucket->places[i];
-    if (candidate->key == ~address || candidate->key == 0) {
+    if (candidate->key == ~address) {
       record = candidate;
       break;
     }
+    // A free one is the oldest of all.
     if (candidate->jiffies < record->jiffies) record = candidate;
   }
   if (record->key != 0 && record->key != ~address) ++count->replaced;
@@ -236,7 +237,9 @@ static __always_inline void forget(__u64 address) {
   if (!bucket) return;
 #pragma clang loop unroll(full)
   for (__u32 i = 0; i < ORPHAN_PLACES; ++i) {
-    if (bucket->places[i].key == ~address) bucket->places[i].key = 0;
+    if (bucket->places[i].key != ~address) continue;
+    bucket->places[i].key = 0;
+    bucket->places[i].jiffies = 0;
   }
 }
 
