@@ -8,7 +8,8 @@ from dataclasses import dataclass
 # Where caches' objects move between our count and the kernel's own: on an idle machine hardly at all.
 IDLE_DIFFERENCE = 16
 LOAD_DIFFERENCE, MOST_LOAD_DIFFERENCE = 0.02, 0.1
-# A stale word somewhere may hide a leak (docs/limits.md): that many of those planted. Nothing may be reported falsely.
+# A stale word somewhere may hide a leak (docs/limits.md): that many of those planted, from a scan and the next one. Nothing may
+# be reported falsely.
 MISSED_AT_MOST = 0.01
 
 SUPPRESSIONS = {"sysctl-empty-directory", "sysctl-base"}
@@ -82,13 +83,15 @@ class Judgement:
     unknown: int = 0
     weak: list = None  # what is only weakly referenced, and by what
     missed: list = None
+    lost: list = None  # of the missed, what the next scan does not find either
     complaints: list = None
 
 
-def judge(report, truth, rounds):
-    """`truth` is the whole table; what was planted after round `rounds` is not there yet."""
-    result = Judgement(weak=[], missed=[], complaints=[])
-    reported = {}
+def judge(report, truth, rounds, again=None):
+    """`truth` is the whole table; what was planted after round `rounds` is not there yet. `again`: the report of the scan after
+    one that missed leaks."""
+    result = Judgement(weak=[], missed=[], lost=[], complaints=[])
+    reported, missed = {}, []
     for address, size, leak in reported_objects(report):
         if address in reported:
             result.complaints.append(f"reported twice: {address:#x}")
@@ -107,10 +110,13 @@ def judge(report, truth, rounds):
                 result.found += 1
                 result.complaints += check_object(item, *reported[item.address])
             else:
+                missed.append(item)
                 result.missed.append(f"missed: {item}" + (
                     f": weakly referenced: {weak[item.address]}" if item.address in weak else ""))
-    if len(result.missed) > MISSED_AT_MOST * result.planted:
-        result.complaints += result.missed
+    later = {address for address, _, _ in reported_objects(again)} if again else set()
+    result.lost = [line for item, line in zip(missed, result.missed) if item.address not in later]
+    if len(result.lost) > MISSED_AT_MOST * result.planted:
+        result.complaints += result.lost
     for address, (size, leak) in reported.items():
         item = truth.get(address)
         if item is None:
