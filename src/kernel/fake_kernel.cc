@@ -86,7 +86,8 @@ Kernel FakeKernel::kernel() const {
           .image_physical = kImagePhysical,
           .stack_text = stack_text,
           .code_with_constants = code_with_constants,
-          .plain_pages = plain_pages};
+          .plain_pages = plain_pages,
+          .scans_stacks = scans_stacks};
 }
 
 Result<FakeScan> FakeKernel::try_scan(const LookHooks& hooks) {

@@ -133,6 +133,7 @@ class FakeKernel {
   Globals globals;
   Self self;
   PlainPages plain_pages = PlainPages::Roots;
+  bool scans_stacks = true;
   StackText stack_text{.kernel = {kText, 4 * kPageBytes}, .kthread = std::nullopt};
   std::vector<Range> code_with_constants;
 

@@ -412,6 +412,7 @@ class Builder {
   }
 
   void add_stack_roots() {
+    if (!kernel_.scans_stacks) return;
     std::map<u64, u64> sizes;
     for (const VmallocArea& area : vmalloc_.areas) sizes.emplace(area.start.value, area.size_bytes);
     if (init_stack_bytes() != 0) sizes.emplace(kernel_.globals.init_stack->value, init_stack_bytes());

@@ -29,6 +29,7 @@ struct Kernel {
   std::vector<Range> code_with_constants = {};  // see code_constants.h
   bool notes_places = false;                    // of root words: where each stands
   PlainPages plain_pages = PlainPages::Roots;
+  bool scans_stacks = true;  // stacks of tasks are roots
 };
 
 // Memory whose references were not or not reliably seen.

@@ -125,8 +125,9 @@ class Scan {
     };
     look_.reset();
     marked_.reset();
-    auto plain_pages = options_.pages ? PlainPages::Blocks : PlainPages::Roots;
-    std::unique_ptr<Look> look = TRY(target_.look({hooks_.keep_going, progress}, plain_pages));
+    LookScope scope{.plain_pages = options_.pages ? PlainPages::Blocks : PlainPages::Roots, .stacks = options_.stacks};
+    std::unique_ptr<Look> look = TRY(target_.look({hooks_.keep_going, progress}, scope));
+    TRY(add_known_roots(options_.known, *look, kernel_, target_.owners(), options_.records));
     PassRecord record;
     progress("comparing with slabinfo");
     compare(look->slub.caches, record);

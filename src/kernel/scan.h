@@ -4,6 +4,7 @@
 #include "detector/suppression_file.h"
 #include "kernel/allocation_records.h"
 #include "kernel/images.h"
+#include "kernel/known_blocks.h"
 #include "kernel/target.h"
 #include "report/report.h"
 
@@ -14,8 +15,10 @@ struct ScanOptions {
   double interval_s = 5;  // from the end of a pass to the start of the next
   double min_age_s = 5;   // between the first sight of a leak as unreferenced and the last
   u64 max_objects = 10'000;
-  u64 memory_limit_bytes = 0;  // of this process; 0: none
-  bool pages = false;          // the kernel's own pages are blocks
+  u64 memory_limit_bytes = 0;        // of this process; 0: none
+  bool pages = false;                // the kernel's own pages are blocks
+  bool stacks = true;                // those of tasks are roots
+  std::span<KnownBlock> known = {};  // that are to be roots; what is found out about them is written here
   std::vector<SuppressionRule> suppressions = {};
   const AllocationRecords* records = nullptr;  // of allocations that were seen: what leaked of these comes first
   BuildIds gone_modules = {};                  // that may have gone since

@@ -6,6 +6,12 @@
 
 namespace orphan::kernel {
 
+// What a look takes for blocks and roots.
+struct LookScope {
+  PlainPages plain_pages = PlainPages::Roots;
+  bool stacks = true;  // those of tasks are roots
+};
+
 class Target {
  public:
   using OpenSource = std::function<Result<std::unique_ptr<Source>>()>;
@@ -18,9 +24,10 @@ class Target {
   Target(const Target&) = delete;
   Target& operator=(const Target&) = delete;
 
-  Result<std::unique_ptr<Look>> look(const LookHooks& hooks, PlainPages plain_pages = PlainPages::Roots) {
+  Result<std::unique_ptr<Look>> look(const LookHooks& hooks, LookScope scope) {
     Kernel looked_at = kernel();
-    looked_at.plain_pages = plain_pages;
+    looked_at.plain_pages = scope.plain_pages;
+    looked_at.scans_stacks = scope.stacks;
     return take_look(looked_at, owners_, hooks);
   }
 

@@ -165,6 +165,14 @@ TEST_P(TasksTest, TheStackOfARunningTaskCountsWhole_AlsoWhenItsStackPointerIsNot
   EXPECT_EQ(with_pointer_at(stack), H);
 }
 
+TEST_P(TasksTest, WhereStacksAreNoRootsNeitherASleepingTasksCountsNorARunningOnes) {
+  kernel_.scans_stacks = false;
+  Addr stack = kernel_.stack_of(task_);
+  EXPECT_EQ(with_pointer_at(stack + kHalf), L);
+  put(task_, "on_cpu", 1);
+  EXPECT_EQ(with_pointer_at(stack + kHalf), L);
+}
+
 TEST_P(TasksTest, OurOwnStackDoesNotCount_NorThatOfAThreadOfOurs) {
   Addr thread = kernel_.add_thread(task_, 43);
   for (Addr task : {task_, thread}) EXPECT_EQ(with_pointer_at(kernel_.stack_of(task) + kHalf), H);
