@@ -17,6 +17,7 @@
 #include "kernel/images.h"
 #include "kernel/proc_modules.h"
 #include "report/outstanding.h"
+#include "track/coverage.h"
 #include "track/outstanding.h"
 
 namespace orphan::cli {
@@ -52,7 +53,7 @@ Result<OutstandingReport> look(const TrackCommand& command, Session& session) {
     end = TRY(tracker->now());
   }
   tracker->stop();
-  add_loaded_modules(*tracker, symbols);
+  track::add_loaded_modules(*tracker, symbols);
   report.target = "kernel " + report.release;
   report.seconds = seconds_between(start, end);
   report.min_age_s = command.scan.min_age_s;
@@ -63,7 +64,7 @@ Result<OutstandingReport> look(const TrackCommand& command, Session& session) {
                                              .ticks = track::ticks_a_second(start, end),
                                              .min_age_s = command.scan.min_age_s});
   report.images = kernel::images_of(report.groups, {}, modules.build_ids(), kernel::read_text);
-  report.coverage = coverage_of(*tracker);
+  report.coverage = track::coverage_of(*tracker);
   add_source_lines(report, command.scan.debug_directories);
   return report;
 }

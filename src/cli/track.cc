@@ -16,6 +16,7 @@
 #include "cli/tracking.h"
 #include "kernel/modules.h"
 #include "track/choice.h"
+#include "track/coverage.h"
 #include "track/saved_records.h"
 
 namespace orphan::cli {
@@ -42,7 +43,7 @@ class Track {
     TRY(track_until_end(*tracker, session_, command_.command, [&] { modules.look(); }, "the scan begins"));
     modules.look();
     tracker->stop();
-    add_loaded_modules(*tracker, target->symbols());
+    track::add_loaded_modules(*tracker, target->symbols());
     options.records = &tracker->records();
     options.gone_modules = modules.build_ids();
     if (!command_.save.empty()) TRY(save(*tracker, *target, modules.build_ids()));
@@ -53,7 +54,7 @@ class Track {
                         session_.step(what);
                       }});
     if (!report) return report;
-    for (Coverage& entry : coverage_of(*tracker)) report->coverage.push_back(std::move(entry));
+    for (Coverage& entry : track::coverage_of(*tracker)) report->coverage.push_back(std::move(entry));
     if (!unknown_.empty()) {
       report->coverage.push_back({.what = "suspects",
                                   .count = unknown_.size(),

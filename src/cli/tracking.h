@@ -17,10 +17,4 @@ Result<track::TrackOptions> track_options(const TrackCommand& command);
 Result<void> track_until_end(track::Tracker& tracker, Session& session, const std::vector<std::string>& command,
                              const std::function<void()>& look, std::string_view then);
 
-// Of modules that came and went between two looks, and of what is gone of others, it is known that it was theirs.
-void add_loaded_modules(const track::Tracker& tracker, kernel::Symbols& symbols);
-
-// What was noted, and what could not be.
-std::vector<Coverage> coverage_of(const track::Tracker& tracker);
-
 }  // namespace orphan::cli

@@ -177,7 +177,7 @@ void add_contents(Json& json, const Report& report, const Leak& leak) {
   json["cgroups"] = Json::array();
   for (const Counted& cgroup : leak.cgroups) json["cgroups"].push_back({{"cgroup", cgroup.text}, {"count", cgroup.count}});
   // One of this scan's passes saw it first; the report dates the scan, not its passes.
-  json["first_seen"] = report.started_unix_s;
+  json["first_seen"] = leak.first_seen_unix_s != 0 ? leak.first_seen_unix_s : report.started_unix_s;
   json["objects_omitted"] = leak.total.count - std::min<u64>(leak.total.count, leak.objects.size());
   json["objects"] = Json::array();
   for (const LeakedObject& object : leak.objects) json["objects"].push_back(object_json(leak, object));

@@ -35,24 +35,29 @@ std::string backtrace_lines(const Leak& leak) {
   return out;
 }
 
+std::string record(const Leak& leak, const LeakedObject& object, const std::string& frames) {
+  bool is_per_cpu = leak.kind == BlockKind::PerCpu;
+  std::string out = fmt::format("unreferenced object{} {} (size {}):\n", is_per_cpu ? " (percpu)" : "",
+                                to_string(object.address), object.size_bytes);
+  fmt::format_to(std::back_inserter(out), "  comm \"{}\", pid {}, jiffies {}\n",
+                 object.comm.empty() ? "unknown" : printable(object.comm), object.pid.value_or(0), object.jiffies.value_or(0));
+  out += hex_dump_lines(object, is_per_cpu);
+  fmt::format_to(std::back_inserter(out), "  backtrace (crc {:x}):\n", object.checksum);
+  return out + frames;
+}
+
 void add_leaks(std::string& out, const std::vector<Leak>& leaks) {
   for (const Leak& leak : leaks) {
-    bool is_per_cpu = leak.kind == BlockKind::PerCpu;
     std::string frames = backtrace_lines(leak);
-    for (const LeakedObject& object : leak.objects) {
-      fmt::format_to(std::back_inserter(out), "unreferenced object{} {} (size {}):\n", is_per_cpu ? " (percpu)" : "",
-                     to_string(object.address), object.size_bytes);
-      fmt::format_to(std::back_inserter(out), "  comm \"{}\", pid {}, jiffies {}\n",
-                     object.comm.empty() ? "unknown" : printable(object.comm), object.pid.value_or(0),
-                     object.jiffies.value_or(0));
-      out += hex_dump_lines(object, is_per_cpu);
-      fmt::format_to(std::back_inserter(out), "  backtrace (crc {:x}):\n", object.checksum);
-      out += frames;
-    }
+    for (const LeakedObject& object : leak.objects) out += record(leak, object, frames);
   }
 }
 
 }  // namespace
+
+std::string to_kmemleak(const Leak& leak, const LeakedObject& object) {
+  return record(leak, object, backtrace_lines(leak));
+}
 
 std::string to_kmemleak(const Report& report) {
   std::string out;

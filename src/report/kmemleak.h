@@ -14,5 +14,7 @@ namespace orphan {
 
 // Empty when there are no leaks, as the kernel's file is.
 std::string to_kmemleak(const Report& report);
+// The record of one of the group's objects.
+std::string to_kmemleak(const Leak& leak, const LeakedObject& object);
 
 }  // namespace orphan

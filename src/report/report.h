@@ -134,6 +134,7 @@ struct Leak {
   Tally retained = {};  // what hangs below these heads and below no other, themselves included
   Confidence confidence = Confidence::Possible;
   std::string confidence_reason = {};  // in words
+  i64 first_seen_unix_s = 0;           // when the scan began that saw the first of them; 0: this one
   std::vector<Frame> stack = {};       // allocation site(s), innermost first; often empty
   bool was_seen = false;               // their allocation, by a tracker
   u64 inferred_stacks = 0;  // blocks whose own stack is not known, and that were allocated as the others were: same site,

@@ -2,6 +2,7 @@
 #include "track/record_table.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 namespace orphan::track {
@@ -47,8 +48,12 @@ void for_each_record(std::span<const orphan_bucket> buckets, F&& f) {
 std::optional<kernel::AllocationRecord> RecordTable::of(const kernel::Owner& owner, Addr block, u64 size_bytes) const {
   const orphan_bucket& bucket = buckets_[orphan_bucket_of(block.value, buckets_.size() - 1)];
   const auto* found_at = std::ranges::find(bucket.places, ~block.value, &orphan_record::key);
-  if (found_at == std::end(bucket.places) || !fits(*found_at, owner, size_bytes)) return std::nullopt;
-  return allocation(*found_at);
+  if (found_at == std::end(bucket.places)) return std::nullopt;
+  // The place may be taken by another note at this moment.
+  orphan_record record = *found_at;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (found_at->key != record.key || !fits(record, owner, size_bytes)) return std::nullopt;
+  return allocation(record);
 }
 
 kernel::AllocationRecord RecordTable::allocation(const orphan_record& record) const {
@@ -95,6 +100,7 @@ void RecordTable::add_stack(const orphan_record& record, kernel::AllocationRecor
 }
 
 void RecordTable::learn_sites() {
+  only_stack_.clear();
   for_each_record(buckets_, [&](const orphan_record& record) {
     if (record.site == 0 || frames_of(record.stack, record.stack_check).empty()) return;
     for (u64 key : {orphan_way_key(record.site, record.depth, record.size), u64{record.site}}) {

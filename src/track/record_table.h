@@ -24,8 +24,8 @@ class RecordTable : public kernel::AllocationRecords {
   std::span<const orphan_stack> stacks() const { return stacks_; }
   // The numbers of the stacks that no record has any more.
   std::vector<u32> unused_stacks() const;
-  // Which stacks there are of each call site, and of each way to it; to be called before of() when writing has ended. Records
-  // without a stack of their own get that of their way, or else of their site, where there is one only.
+  // Which stacks there are of each call site, and of each way to it, by now; to be called before of(). Records without a stack of
+  // their own get that of their way, or else of their site, where there is one only.
   void learn_sites();
 
  private:

@@ -93,6 +93,11 @@ class Tracker {
   void stop();
   // To be asked after stop().
   const RecordTable& records() const { return *table_; }
+  // As they are by now, while more are written.
+  const RecordTable& records_so_far() {
+    table_->learn_sites();
+    return *table_;
+  }
 
  private:
   struct Maps;
