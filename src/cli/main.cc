@@ -6,6 +6,7 @@
 #include "cli/account.h"
 #include "cli/outstanding.h"
 #include "cli/scan.h"
+#include "cli/serve.h"
 #include "cli/session.h"
 #include "cli/track.h"
 #include "cli/who.h"
@@ -27,5 +28,7 @@ int main(int argc, char** argv) {
   if (const AccountCommand* account = std::get_if<AccountCommand>(&command)) return run_account(*account);
   if (const TrackCommand* track = std::get_if<TrackCommand>(&command))
     return track->outstanding ? run_outstanding(*track) : run_track(*track);
+  if (const ServeCommand* serve = std::get_if<ServeCommand>(&command)) return run_serve(*serve);
+  if (const CtlCommand* ctl = std::get_if<CtlCommand>(&command)) return run_ctl(*ctl);
   return run_scan(std::get<ScanCommand>(command));
 }

@@ -22,6 +22,7 @@ namespace {
 constexpr int kUsage = 2;
 constexpr u64 kMostSampleBytes = 1 << 30;
 constexpr u64 kLongestSeconds = 7 * 24 * 3600;
+constexpr u64 kLongestPeriod = 4'294'967;  // as milliseconds it fits 32 bits
 
 using Formats = std::map<std::string, Format>;
 const Formats kReportFormats{
@@ -113,10 +114,8 @@ void add_list(CLI::App* sub, const std::string& name, const std::string& type, s
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
-// What a scan that looks at the running kernel can be told.
-void add_looking(CLI::App* sub, ScanCommand& scan) {
-  add_format(sub, kReportFormats, scan.format, "how the report is written: text, kmemleak, json, pprof");
-  add_output(sub, scan.output);
+// How a scan goes.
+void add_passes(CLI::App* sub, ScanCommand& scan) {
   sub->add_option("--passes", scan.passes, "at most so many passes; they end when two agree on the candidates")
       ->check(whole_number(2, 1000))
       ->type_name("N")
@@ -133,11 +132,18 @@ void add_looking(CLI::App* sub, ScanCommand& scan) {
       ->check(whole_number(0, 1'000'000'000))
       ->type_name("N")
       ->capture_default_str();
+  add_list(sub, "--suppressions", "FILE", scan.suppressions, "leave out what the rules in FILE match");
+}
+
+// What a scan that looks at the running kernel can be told.
+void add_looking(CLI::App* sub, ScanCommand& scan) {
+  add_format(sub, kReportFormats, scan.format, "how the report is written: text, kmemleak, json, pprof");
+  add_output(sub, scan.output);
+  add_passes(sub, scan);
   sub->add_option("--threads", scan.threads, "2: another thread reads ahead, where there is more than one CPU; 1: none does")
       ->check(whole_number(1, kernel::LiveSource::kMostThreads))
       ->type_name("N")
       ->capture_default_str();
-  add_list(sub, "--suppressions", "FILE", scan.suppressions, "leave out what the rules in FILE match");
   sub->add_flag(
       "--pages", scan.pages,
       "take pages of the page allocator for blocks, too: those that nothing refers to are listed apart, as possible leaks");
@@ -261,6 +267,55 @@ void add_account(CLI::App& app, AccountCommand& account) {
       "Needs root and /proc/kcore. Nothing is written to the kernel.");
 }
 
+void add_path(CLI::App* sub, const std::string& name, const std::string& type, std::string& path, const std::string& what) {
+  sub->add_option(name, path, what)->check(complaint_about_name)->type_name(type)->capture_default_str();
+}
+
+void add_serve(CLI::App& app, ServeCommand& serve) {
+  CLI::App* sub = app.add_subcommand(
+      "serve", "Watch the running kernel: scan now and then, remember, and answer through a file like kmemleak's.");
+  add_path(sub, "--mount", "DIR", serve.mount_point, "where the files are: kernel/kmemleak, leaks.json, status, log");
+  add_path(sub, "--state", "DIR", serve.state_directory, "where it keeps what was reported and cleared");
+  add_path(sub, "--socket", "PATH", serve.socket, "where orphan ctl finds it");
+  sub->add_option("--group", serve.group, "let members of GROUP use the files and the socket, as root may")
+      ->check(complaint_about_name)
+      ->type_name("GROUP");
+  sub->add_option("--bind", serve.bind_over, "put the control file over FILE, which must be there")
+      ->check(complaint_about_name)
+      ->type_name("FILE")
+      ->expected(0, 1)
+      ->default_str("/sys/kernel/debug/kmemleak");
+  sub->add_option("--metrics", serve.metrics, "answer Prometheus on this port; of 127.0.0.1, unless an address is given")
+      ->check(complaint_about_name)
+      ->type_name("[ADDR:]PORT");
+  sub->add_option("--first", serve.first_s, "seconds until the first scan")
+      ->check(seconds())
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  sub->add_option("--period", serve.period_s, "seconds from the end of a scan to the start of the next")
+      ->check(number<double>("a number of seconds", 1, kLongestPeriod))
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  add_passes(sub, serve.track.scan);
+  sub->add_flag("--no-track", serve.does_not_track, "do not note who allocates: leaks have no stacks then");
+  add_size(sub, "--table-size", serve.track.table_bytes, "memory for notes of allocations; by default 1/64 of the machine's");
+  sub->footer(
+      "Runs until SIGTERM or ^C. Exit status: 0 ended, 2 wrong usage, 3 could not start.\n"
+      "Needs root, /proc/kcore, FUSE, and BPF unless --no-track is given. What it needs no rights for any more, it gives up.");
+}
+
+void add_ctl(CLI::App& app, CtlCommand& ctl) {
+  CLI::App* sub = app.add_subcommand("ctl", "Tell a daemon what to do, in the words of its control file, and print its answer.");
+  sub->add_option("words", ctl.words,
+                  "clear, forget, scan, scan=on, scan=off, scan=SECONDS, stack=on, stack=off, age=SECONDS, dump=ADDR, why=ADDR, "
+                  "status, off, on")
+      ->type_name("WORDS")
+      ->required()
+      ->expected(1, -1);
+  add_path(sub, "--socket", "PATH", ctl.socket, "of the daemon");
+  sub->footer("Exit status: 0 done, 1 refused, 2 wrong usage, 3 no daemon answers.");
+}
+
 // CLI11 asks for a subcommand before it complains about what stands in the place of one.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   std::vector<std::string> left = app.remaining();
@@ -283,6 +338,10 @@ Command parse(int argc, char** argv) {
   add_account(app, account);
   TrackCommand track;
   add_track(app, track);
+  ServeCommand serve;
+  add_serve(app, serve);
+  CtlCommand ctl;
+  add_ctl(app, ctl);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -296,6 +355,8 @@ Command parse(int argc, char** argv) {
       return Done{kUsage, "orphan: --format=pprof: a profile is nothing for a terminal: give --output FILE, or redirect it\n"};
   }
   if (app.got_subcommand("who")) return who;
+  if (app.got_subcommand("serve")) return serve;
+  if (app.got_subcommand("ctl")) return ctl;
   if (app.got_subcommand("track")) {
     if (track.sample_bytes > kMostSampleBytes)
       return Done{kUsage, "orphan: --sample-bytes: 1G is the most; without large allocations there would be no notes at all\n"};

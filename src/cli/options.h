@@ -61,13 +61,30 @@ struct TrackCommand {
   bool outstanding = false;         // no scan
 };
 
+struct ServeCommand {
+  TrackCommand track;  // of its scan: passes, times, suppressions; of itself: the size of the table
+  std::string mount_point = "/run/orphan";
+  std::string state_directory = "/var/lib/orphan";
+  std::string socket = "/run/orphan.sock";
+  std::string group;                     // empty: only root
+  std::optional<std::string> bind_over;  // a file
+  std::optional<std::string> metrics;    // an address
+  bool does_not_track = false;
+  double first_s = 60, period_s = 600;
+};
+
+struct CtlCommand {
+  std::vector<std::string> words;
+  std::string socket = "/run/orphan.sock";
+};
+
 // Nothing to run: the text goes to standard output (help, version) or standard error, and the program ends.
 struct Done {
   int status = 0;
   std::string text;
 };
 
-using Command = std::variant<ScanCommand, WhoCommand, AccountCommand, TrackCommand, Done>;
+using Command = std::variant<ScanCommand, WhoCommand, AccountCommand, TrackCommand, ServeCommand, CtlCommand, Done>;
 Command parse(int argc, char** argv);
 
 }  // namespace orphan::cli

@@ -6,12 +6,12 @@
 namespace orphan::kernel {
 namespace {
 
-class KnownRoots {
+class KnownBlocks {
  public:
-  KnownRoots(Look& look, const Kernel& kernel, const Owners& owners, const AllocationRecords* records)
+  KnownBlocks(Look& look, const Kernel& kernel, const Owners& owners, const AllocationRecords* records)
       : look_(look), owners_(owners), records_(records), checksummer_(kernel.memory, look.snapshot.copy_offsets) {}
 
-  Result<void> add(KnownBlock& known) {
+  Result<void> judge(KnownBlock& known) {
     auto found = find(known);
     if (!found) {
       known.is_gone = true;
@@ -20,7 +20,7 @@ class KnownRoots {
     const Span& span = look_.snapshot.spans[found->span];
     if (span.has(span_flag::kRoot)) return {};
     known.is_gone = !TRY(is_the_same(known, span, found->slot));
-    if (!known.is_gone) look_.snapshot.root_blocks.push_back(*found);
+    if (!known.is_gone && known.is_root) look_.snapshot.root_blocks.push_back(*found);
     return {};
   }
 
@@ -52,11 +52,11 @@ class KnownRoots {
 
 }  // namespace
 
-Result<void> add_known_roots(std::span<KnownBlock> known, Look& look, const Kernel& kernel, const Owners& owners,
-                             const AllocationRecords* records) {
-  KnownRoots roots(look, kernel, owners, records);
+Result<void> find_known(std::span<KnownBlock> known, Look& look, const Kernel& kernel, const Owners& owners,
+                        const AllocationRecords* records) {
+  KnownBlocks blocks(look, kernel, owners, records);
   for (KnownBlock& block : known) {
-    if (!block.is_gone) TRY(roots.add(block));
+    if (!block.is_gone) TRY(blocks.judge(block));
   }
   return {};
 }

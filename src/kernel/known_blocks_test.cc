@@ -31,7 +31,7 @@ class KnownBlocks : public testing::TestWithParam<FakeVersion> {
     auto found = scan.look->index->find(block.value);
     const Snapshot& snapshot = scan.look->snapshot;
     auto sum = found ? checksummer.of(snapshot, snapshot.spans[found->span], found->slot) : std::optional<u32>();
-    return {.start = block, .size_bytes = size_bytes, .checksum = sum && *sum ? **sum : 0};
+    return {.start = block, .size_bytes = size_bytes, .checksum = sum && *sum ? **sum : 0, .is_root = true};
   }
 
   // What becomes of the blocks in a scan in which `known` are.
@@ -39,7 +39,7 @@ class KnownBlocks : public testing::TestWithParam<FakeVersion> {
                                 const AllocationRecords* records = nullptr) {
     FakeScan scan = kernel_.scan();
     Kernel kernel = kernel_.kernel();
-    EXPECT_TRUE(add_known_roots(known, *scan.look, kernel, kernel_.owners(), records));
+    EXPECT_TRUE(find_known(known, *scan.look, kernel, kernel_.owners(), records));
     auto marked = mark(scan.look->snapshot, *scan.look->index, kernel_.memory(), {});
     EXPECT_TRUE(marked);
     if (marked) scan.marked = std::move(*marked);
@@ -59,6 +59,15 @@ TEST_P(KnownBlocks, AreRoots_SoIsWhatTheyReferTo_OthersStayLeaked) {
   std::array<KnownBlock, 1> list{known(block, 64)};
   EXPECT_EQ(verdicts({}, all), (std::vector{Verdict::Leaked, Verdict::Leaked, Verdict::Leaked}));
   EXPECT_EQ(verdicts(list, all), (std::vector{Verdict::Held, Verdict::Held, Verdict::Leaked}));
+  EXPECT_FALSE(list[0].is_gone);
+}
+
+TEST_P(KnownBlocks, OneThatIsNotToBeARootIsNone_AndIsThere) {
+  Addr block = kernel_.kmalloc(64);
+  std::array<KnownBlock, 1> list{known(block, 64)};
+  list[0].is_root = false;
+  std::array<Addr, 1> all{block};
+  EXPECT_EQ(verdicts(list, all), std::vector{Verdict::Leaked});
   EXPECT_FALSE(list[0].is_gone);
 }
 

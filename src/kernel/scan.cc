@@ -127,7 +127,7 @@ class Scan {
     marked_.reset();
     LookScope scope{.plain_pages = options_.pages ? PlainPages::Blocks : PlainPages::Roots, .stacks = options_.stacks};
     std::unique_ptr<Look> look = TRY(target_.look({hooks_.keep_going, progress}, scope));
-    TRY(add_known_roots(options_.known, *look, kernel_, target_.owners(), options_.records));
+    TRY(find_known(options_.known, *look, kernel_, target_.owners(), options_.records));
     PassRecord record;
     progress("comparing with slabinfo");
     compare(look->slub.caches, record);

@@ -18,7 +18,7 @@ struct ScanOptions {
   u64 memory_limit_bytes = 0;        // of this process; 0: none
   bool pages = false;                // the kernel's own pages are blocks
   bool stacks = true;                // those of tasks are roots
-  std::span<KnownBlock> known = {};  // that are to be roots; what is found out about them is written here
+  std::span<KnownBlock> known = {};  // what is found out about them is written here
   std::vector<SuppressionRule> suppressions = {};
   const AllocationRecords* records = nullptr;  // of allocations that were seen: what leaked of these comes first
   BuildIds gone_modules = {};                  // that may have gone since
