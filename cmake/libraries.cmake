@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Libraries that come as a shared and as a static one. They are linked by name, so that one build makes both programs:
 # `-lbpf` is the shared library, and the static one after `-static`.
-foreach(library bpf bz2 cap-ng dw elf fuse3 lzma seccomp sqlite3 z zstd)
+foreach(library bpf bz2 dw elf fuse3 lzma seccomp sqlite3 z zstd)
   find_library(ORPHAN_FOUND_${library} ${library})
   if(NOT ORPHAN_FOUND_${library})
     message(FATAL_ERROR "lib${library} is missing: ./dev setup installs what the build needs")
