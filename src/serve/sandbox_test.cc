@@ -200,11 +200,12 @@ TEST(Sandbox, Clone3IsSaidNotToExist_SoThatThreadsStartWithClone) {
 }
 
 TEST(Sandbox, QuestionsToBpfProgramsAreAllowedWhenAskedFor_NewOnesAreNot) {
+  if (::getuid() != 0) GTEST_SKIP() << "only root has the capability";
   for (bool asks : {false, true}) {
     int status = in_child([&] {
       enter({.asks_bpf = asks});
       for (int command : {BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_TEST_RUN, BPF_MAP_LOOKUP_ELEM})
-        EXPECT_EQ(bpf(command) == EPERM, !asks || ::getuid() != 0) << command;
+        EXPECT_EQ(bpf(command) == EPERM, !asks) << command;
       for (int command : {BPF_MAP_CREATE, BPF_PROG_LOAD, BPF_MAP_UPDATE_ELEM, BPF_LINK_CREATE})
         EXPECT_EQ(bpf(command), EPERM) << command;
     });
