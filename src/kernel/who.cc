@@ -40,7 +40,8 @@ class Asker {
                                                  .symbols = target_.symbols,
                                                  .leaked = BitVector(),
                                                  .text_of = target_.text_of,
-                                                 .module_btf = target_.module_btf});
+                                                 .module_btf = target_.module_btf,
+                                                 .records = target_.records});
     names_.emplace(kernel_, *look_, target_.owners, target_.symbols, marked_->reached);
     for (Addr address : options_.addresses) answers_.push_back(start(address));
     step("looking for references");

@@ -2,6 +2,7 @@
 // Who points at an address of the kernel's, and how is it reached? One look at the kernel as it is now: what moves meanwhile may
 // be missing.
 #pragma once
+#include "kernel/allocation_records.h"
 #include "kernel/look.h"
 #include "kernel/source.h"
 #include "report/who.h"
@@ -22,6 +23,7 @@ struct WhoTarget {
   const Btf& btf;
   TextOf text_of;          // for the BTF of modules
   std::string module_btf;  // the folder that it is in
+  const AllocationRecords* records = nullptr;  // of allocations that were seen; null: none were
 };
 Result<std::vector<Who>> who(const WhoTarget& target, const WhoOptions& options, const LookHooks& hooks);
 

@@ -14,6 +14,8 @@
 #include "serve/guard.h"
 #include "serve/log.h"
 #include "serve/mailbox.h"
+#include "serve/notify.h"
+#include "serve/sandbox.h"
 #include "serve/socket.h"
 #include "serve/state_file.h"
 
@@ -45,6 +47,7 @@ class Daemon {
   Result<void> run() {
     Guard guard = TRY(Guard::start());
     signals_ = TRY(take_signals());
+    notifier_ = TRY(Notifier::from_environment());
     std::string boot = TRY(boot_id());
     StateFile state = TRY(StateFile::open(options_.state_directory, boot, [this](std::string text) { log_.say(text); }));
     auto scanner = TRY(Scanner::open(std::move(options_.scanner)));
@@ -56,9 +59,12 @@ class Daemon {
         TRY(ControlFiles::mount({.mount_point = options_.mount_point, .group = options_.group}, watchman, log_, mailbox, guard));
     if (options_.bind_over) TRY(bind(*files, guard));
     auto socket = TRY(CommandSocket::listen(options_.socket, options_.group, watchman, mailbox));
+    TRY(enter_sandbox({.asks_bpf = scanner->tracker() != nullptr}));
     watchman.start();
     say_start(*scanner, file);
+    tell([&] { return notifier_->ready("watching"); });
     wait_for_end(*files, *socket, mailbox);
+    tell([&] { return notifier_->stopping("ending"); });
     watchman.stop();
     // What waited is told that it will not be done.
     mailbox.empty();
@@ -92,13 +98,26 @@ class Daemon {
     if (!scanner.why_not_tracking().empty()) log_.say(fmt::format("leaks will have no stacks: {}", scanner.why_not_tracking()));
   }
 
+  // Whether the service manager hears it makes no difference to the work.
+  template <typename Message>
+  void tell(Message&& message) {
+    if (auto told = message(); !told) log_.say(told.error().text());
+  }
+
+  int patience_ms() const {
+    auto period = notifier_->watchdog_period_s();
+    return period ? static_cast<int>(*period * 1000) : -1;
+  }
+
   void wait_for_end(ControlFiles& files, CommandSocket& socket, Mailbox& mailbox) {
     for (;;) {
       std::vector<pollfd> descriptors;
       for (int descriptor : {signals_.value(), mailbox.descriptor(), files.descriptor()})
         descriptors.push_back({.fd = descriptor, .events = POLLIN, .revents = 0});
       socket.add_to(descriptors);
-      if (::poll(descriptors.data(), descriptors.size(), -1) < 0) continue;
+      int ready = ::poll(descriptors.data(), descriptors.size(), patience_ms());
+      if (notifier_->watchdog_period_s()) tell([&] { return notifier_->alive(); });
+      if (ready <= 0) continue;
       if (descriptors[0].revents != 0) return;
       if (descriptors[1].revents != 0) mailbox.empty();
       if (descriptors[2].revents != 0 && !files.take_request()) {
@@ -112,6 +131,7 @@ class Daemon {
   DaemonOptions options_;
   Log log_;
   Fd signals_;
+  std::optional<Notifier> notifier_;
 };
 
 }  // namespace

@@ -57,7 +57,7 @@ u64 Findings::take(Report report, std::span<const kernel::KnownBlock> known, i64
     for (const LeakedObject& object : leak.objects) found.emplace_back(&leak, &object);
   }
   // As kmemleak lists them: the oldest first, as far as their age is known.
-  std::ranges::stable_sort(found, {}, [](const auto& pair) { return pair.second->jiffies.value_or(0); });
+  std::ranges::stable_sort(found, {}, [](const auto& pair) { return pair.second->jiffies.value_or(~u64{0}); });
   for (auto [leak, object] : found) {
     const Object& seen = detector_.see_unreferenced({.space = space_of(leak->kind),
                                                      .start = object->address,

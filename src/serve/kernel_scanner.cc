@@ -66,7 +66,8 @@ Result<Who> Scanner::who(Addr address, const std::function<bool()>& keep_going) 
                            .symbols = target_->symbols(),
                            .btf = target_->btf(),
                            .text_of = [this](std::string_view name) { return target_->source().text(name); },
-                           .module_btf = target_->paths().module_btf};
+                           .module_btf = target_->paths().module_btf,
+                           .records = tracker_ ? &tracker_->records_so_far() : nullptr};
   auto answers = kernel::who(target, {.addresses = {address}}, {.keep_going = keep_going, .progress = {}});
   ::malloc_trim(0);
   if (!answers) return std::move(answers).error();
