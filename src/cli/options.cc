@@ -355,7 +355,12 @@ Command parse(int argc, char** argv) {
       return Done{kUsage, "orphan: --format=pprof: a profile is nothing for a terminal: give --output FILE, or redirect it\n"};
   }
   if (app.got_subcommand("who")) return who;
-  if (app.got_subcommand("serve")) return serve;
+  if (app.got_subcommand("serve")) {
+    const CLI::App* sub = app.get_subcommand("serve");
+    serve.has_period = sub->count("--period") != 0;
+    serve.has_min_age = sub->count("--min-age") != 0;
+    return serve;
+  }
   if (app.got_subcommand("ctl")) return ctl;
   if (app.got_subcommand("track")) {
     if (track.sample_bytes > kMostSampleBytes)

@@ -71,6 +71,7 @@ struct ServeCommand {
   std::optional<std::string> metrics;    // an address
   bool does_not_track = false;
   double first_s = 60, period_s = 600;
+  bool has_period = false, has_min_age = false;  // they were given
 };
 
 struct CtlCommand {

@@ -48,6 +48,8 @@ Result<serve::DaemonOptions> daemon_options(const ServeCommand& command) {
   options.watch.first_scan_s = command.first_s;
   options.watch.settings.period_ms = static_cast<u32>(command.period_s * 1000);
   options.watch.settings.min_age_s = command.track.scan.min_age_s;
+  options.watch.is_period_fixed = command.has_period;
+  options.watch.is_min_age_fixed = command.has_min_age;
   return options;
 }
 

@@ -50,7 +50,7 @@ class Daemon {
     notifier_ = TRY(Notifier::from_environment());
     std::string boot = TRY(boot_id());
     StateFile state = TRY(StateFile::open(options_.state_directory, boot, [this](std::string text) { log_.say(text); }));
-    auto scanner = TRY(Scanner::open(std::move(options_.scanner)));
+    auto scanner = TRY(KernelScanner::open(std::move(options_.scanner)));
     Mailbox mailbox = TRY(Mailbox::create());
     std::string file = ControlFiles::path_of_file(options_.mount_point);
     options_.watch.file = file;
@@ -59,7 +59,7 @@ class Daemon {
         TRY(ControlFiles::mount({.mount_point = options_.mount_point, .group = options_.group}, watchman, log_, mailbox, guard));
     if (options_.bind_over) TRY(bind(*files, guard));
     auto socket = TRY(CommandSocket::listen(options_.socket, options_.group, watchman, mailbox));
-    TRY(enter_sandbox({.asks_bpf = scanner->tracker() != nullptr}));
+    TRY(enter_sandbox({.asks_bpf = scanner->tracking().has_value()}));
     watchman.start();
     say_start(*scanner, file);
     tell([&] { return notifier_->ready("watching"); });

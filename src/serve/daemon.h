@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "serve/scanner.h"
+#include "serve/kernel_scanner.h"
 #include "serve/watchman.h"
 
 namespace orphan::serve {

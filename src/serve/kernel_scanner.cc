@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "serve/scanner.h"
+#include "serve/kernel_scanner.h"
 
 #include <malloc.h>
 #include <sys/prctl.h>
@@ -10,18 +10,18 @@
 
 namespace orphan::serve {
 
-Result<std::unique_ptr<Scanner>> Scanner::open(ScannerOptions options) {
+Result<std::unique_ptr<KernelScanner>> KernelScanner::open(ScannerOptions options) {
   // While the kernel gathers pages of a process into a huge one, the copy looks like memory of its own, and is full of the
   // addresses that we hold.
   ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
-  std::unique_ptr<Scanner> scanner(new Scanner(std::move(options)));
+  std::unique_ptr<KernelScanner> scanner(new KernelScanner(std::move(options)));
   TRY(scanner->open_target());
   scanner->start_tracking();
   return scanner;
 }
 
 // With one thread: a second one would have to be started anew whenever it is needed, and nobody waits for the daemon.
-Result<void> Scanner::open_target() {
+Result<void> KernelScanner::open_target() {
   kernel::TargetPaths paths;
   target_ = TRY(kernel::Target::open([&] { return kernel::LiveSource::open(paths, 1); }, paths, {}));
   modules_.emplace(target_->memory(), target_->layouts().module, target_->globals().modules, target_->symbols(),
@@ -30,7 +30,7 @@ Result<void> Scanner::open_target() {
   return {};
 }
 
-void Scanner::start_tracking() {
+void KernelScanner::start_tracking() {
   if (!options_.track) return;
   auto tracker = track::Tracker::start(*options_.track);
   if (tracker)
@@ -39,7 +39,7 @@ void Scanner::start_tracking() {
     why_not_tracking_ = tracker.error().text();
 }
 
-Result<Report> Scanner::scan(const ScanRequest& request) {
+Result<Report> KernelScanner::scan(const ScanRequest& request) {
   modules_->look();
   kernel::ScanOptions options = options_.scan;
   options.known = request.known;
@@ -60,7 +60,7 @@ Result<Report> Scanner::scan(const ScanRequest& request) {
   return report;
 }
 
-Result<Who> Scanner::who(Addr address, const std::function<bool()>& keep_going) {
+Result<Who> KernelScanner::who(Addr address, const std::function<bool()>& keep_going) {
   kernel::WhoTarget target{.kernel = target_->kernel(),
                            .owners = target_->owners(),
                            .symbols = target_->symbols(),
@@ -75,7 +75,11 @@ Result<Who> Scanner::who(Addr address, const std::function<bool()>& keep_going) 
   return std::move(answers->front());
 }
 
-std::optional<u32> Scanner::checksum(Addr start, u64 size_bytes) const {
+std::optional<track::TrackCounts> KernelScanner::tracking() const {
+  return tracker_ ? std::optional(tracker_->counts()) : std::nullopt;
+}
+
+std::optional<u32> KernelScanner::checksum(Addr start, u64 size_bytes) const {
   Checksummer checksummer(target_->memory(), {});
   checksummer.read_anew();
   auto sum = checksummer.of({start, size_bytes, false});

@@ -191,8 +191,8 @@ Result<StateFile> StateFile::open(const std::string& directory, std::string_view
   StateFile file(directory, boot_id, std::move(notice));
   TRY(file.connect());
   if (file.forgotten_ != 0) {
-    file.notice_(fmt::format("the machine was booted since: {} objects that {} tells of are forgotten, the settings are not",
-                             file.forgotten_, file.path_));
+    file.notice_(
+        fmt::format("the machine was booted since: {} objects that {} tells of are forgotten", file.forgotten_, file.path_));
   }
   return file;
 }
@@ -264,6 +264,7 @@ Result<void> StateFile::load(Database& database) {
   }
   holds_other_boot_ = boot_id != boot_id_;
   if (holds_other_boot_) {
+    settings_.reset();
     forgotten_ = from_column(TRY(database.ask("SELECT count(*) FROM objects")));
     return {};
   }

@@ -3,7 +3,8 @@
 // DIR/state.db is a database of SQLite with a write-ahead log; a save is one transaction, synced, so that whatever ends the
 // daemon or the machine, the whole of one save is found afterwards. DIR/lock is held as long as the daemon lives.
 //
-// Addresses mean nothing after the machine was booted again: then the objects are forgotten, and the settings stay.
+// Addresses mean nothing after the machine was booted again: then the objects are forgotten, and so are the settings, as a kernel
+// forgets those of kmemleak.
 #pragma once
 #include <sys/types.h>
 
@@ -67,7 +68,7 @@ class StateFile {
 
   // What is in the file, as far as it is of this boot.
   std::vector<SavedObject> objects() const;
-  // Nothing: they were never saved.
+  // Nothing: they were not saved since the machine was booted.
   const std::optional<SavedSettings>& settings() const { return settings_; }
 
   // Afterwards the file holds these and no others. Only what is different is written. After an error it holds what it held

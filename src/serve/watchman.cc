@@ -320,21 +320,25 @@ void Watchman::change(const std::function<void(Settings&)>& change) {
   save();
 }
 
-// What was said to the daemon before it was started anew still holds, but for what the command line says.
+// What was said to the daemon that ran before still holds.
 void Watchman::restore() {
   findings_.restore(state_.objects());
   if (const auto& saved = state_.settings()) {
     status_.settings.is_off = saved->is_off;
     status_.settings.has_automatic_scans = saved->has_automatic_scans;
     status_.settings.scans_stacks = saved->scans_stacks;
+    if (!options_.is_period_fixed) status_.settings.period_ms = static_cast<u32>(saved->period_s * 1000);
+    if (!options_.is_min_age_fixed) status_.settings.min_age_s = saved->min_age_s;
   }
 }
 
 void Watchman::save() {
   const Settings& settings = status_.settings;
-  auto saved = state_.save(
-      findings_.saved(),
-      {.is_off = settings.is_off, .has_automatic_scans = settings.has_automatic_scans, .scans_stacks = settings.scans_stacks});
+  auto saved = state_.save(findings_.saved(), {.is_off = settings.is_off,
+                                               .has_automatic_scans = settings.has_automatic_scans,
+                                               .scans_stacks = settings.scans_stacks,
+                                               .period_s = settings.period_ms / 1000.0,
+                                               .min_age_s = settings.min_age_s});
   if (!saved && could_save_) log_.say(saved.error().text());
   if (saved && !could_save_) log_.say(state_.path() + ": can be written again, and holds all there is");
   could_save_ = bool(saved);
@@ -347,7 +351,7 @@ void Watchman::publish() {
     status_.listed = findings_.listed();
     status_.omitted = findings_.omitted();
     status_.cleared = findings_.cleared();
-    if (scanner_.tracker() != nullptr) status_.tracking = scanner_.tracker()->counts();
+    status_.tracking = scanner_.tracking();
     if (report_) {
       status_.last_scan_unix_s = report_->started_unix_s;
       status_.last_scan_s = report_->seconds;

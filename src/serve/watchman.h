@@ -30,6 +30,8 @@ class Watchman {
  public:
   struct Options {
     Settings settings = {};
+    // These two of the settings hold, whatever was said to the daemon that ran before.
+    bool is_period_fixed = false, is_min_age_fixed = false;
     double first_scan_s = 60;         // after the start
     std::string file = "the report";  // where people find it
   };
