@@ -16,6 +16,11 @@ bool is_same(const Object& object, Range range, const Sighting& sighting) {
 
 }  // namespace
 
+Detector::Detector(DetectorOptions options)
+    : warn_(std::move(options.warn)),
+      min_age_ns_(options.min_age_ns),
+      attributes_(objects_, degradation_, warn_, options.attribute_bytes) {}
+
 void Detector::begin_scan(i64 now_ns) {
   VERIFY(!is_scanning_);
   is_scanning_ = true;
@@ -28,7 +33,7 @@ const Object& Detector::see_unreferenced(const Sighting& sighting) {
   Range range = to_end_of_space({sighting.start, sighting.size_bytes});
   Object* object = objects_.find(sighting.space, sighting.start);
   if (object == nullptr || !is_same(*object, range, sighting)) {
-    forget_in(sighting.space, range);
+    while (const Object* old = objects_.first_in(sighting.space, range)) remove(*old);
     object =
         &objects_.add({.space = sighting.space, .start = range.start, .size_bytes = range.size_bytes, .created = scan_start_});
   }
@@ -42,7 +47,7 @@ const Object& Detector::see_unreferenced(const Sighting& sighting) {
 
 void Detector::see_gone(Space space, Addr start) {
   const Object* object = objects_.find(space, start);
-  if (object != nullptr && object->start == start) objects_.remove(*object);
+  if (object != nullptr && object->start == start) remove(*object);
 }
 
 u64 Detector::end_scan() {
@@ -100,13 +105,20 @@ bool Detector::restore(Object object) {
   Range range = object.range();
   if (range.size_bytes == 0 || to_end_of_space(range) != range || objects_.first_in(object.space, range) != nullptr) return false;
   if (object.is_cleared && object.min_count > 0) object.cleared_min_count = std::exchange(object.min_count, kNeedsNone);
+  std::string comm = std::exchange(object.comm, {});
+  std::vector<Addr> stack = std::exchange(object.stack, {});
+  std::vector<Range> areas = std::exchange(object.scan_areas, {});
   object.seen_in = 0;
-  objects_.add(std::move(object));
+  Object& added = objects_.add(std::move(object));
+  attributes_.set_comm(added, comm);
+  attributes_.set_stack(added, stack);
+  for (Range area : areas) attributes_.add_scan_area(added, area);
   return true;
 }
 
-void Detector::forget_in(Space space, Range range) {
-  while (const Object* object = objects_.first_in(space, range)) objects_.remove(*object);
+void Detector::remove(const Object& object) {
+  attributes_.release(object);
+  objects_.remove(object);
 }
 
 }  // namespace orphan

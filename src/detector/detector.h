@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A leak over time: what was seen unreferenced in one scan after the other, what was reported, what was cleared.
+// A leak over time: what was seen unreferenced in one scan after the other, what was reported, what was cleared. Unlike kmemleak
+// it never gives up: what it had to do without is counted.
+//
+// Where every block of a target is registered through the Operations, scan() does what kmemleak's scan does: it follows the
+// references from the roots, and spares what is too young or has changed since it was last found unreferenced, with all that
+// refers to from there.
 //
 // A marker of somebody else's has no record of each object; only what it found unreferenced comes here, confirmed over several
 // passes already. A scan of that kind is begin_scan(), a see_unreferenced() for each such block, a see_gone() for each that was
@@ -8,7 +13,10 @@
 //
 // Nothing here does I/O or asks for the time: times are those of the caller's clock, not negative, and do not go back.
 #pragma once
+#include "detector/attributes.h"
 #include "detector/object_table.h"
+#include "detector/operations.h"
+#include "memory/memory.h"
 
 namespace orphan {
 
@@ -21,6 +29,33 @@ struct Sighting {
   std::optional<u64> born = {};
 };
 
+// What there is to scan where all blocks are registered. Words are of 8 bytes, at natural alignment.
+struct ScanInput {
+  const Memory& memory;
+  i64 now_ns = 0;
+  std::span<const Range> roots = {};       // beside the objects that are roots
+  std::span<const u64> copy_offsets = {};  // of per-CPU objects
+  Range linear = {};                       // physical addresses that the linear map has; objects outside are ignored from now on
+  Addr linear_start = {};                  // where it has the first of them
+  std::function<bool()> is_interrupted = {};  // asked for each page and each object
+};
+
+struct ScanOutcome {
+  u64 reported = 0;  // that were not before
+  bool was_interrupted = false;
+  // What could not be read. It may hide references; so what is reported may be no leak.
+  u64 unread_bytes = 0;
+  u64 unread_objects = 0;  // white, spared since their contents are not known
+
+  bool operator==(const ScanOutcome&) const = default;
+};
+
+struct DetectorOptions {
+  i64 min_age_ns = 5'000'000'000;  // of a leak, at the start of the scan that reports it; not for scans by a marker
+  u64 attribute_bytes = ~u64{0};   // for stacks, names of tasks and scan areas of all objects together
+  WarningSink warn = {};           // one line each, with kmemleak's own words where it has any
+};
+
 struct DetectorCounts {
   u64 objects = 0;
   u64 reported = 0;  // listed, cleared, or referenced again
@@ -30,12 +65,35 @@ struct DetectorCounts {
   bool operator==(const DetectorCounts&) const = default;
 };
 
-class Detector {
+class Detector : public Operations {
  public:
-  Detector() = default;
+  explicit Detector(DetectorOptions options = {});
   Detector(const Detector&) = delete;
   Detector& operator=(const Detector&) = delete;
-  ~Detector() = default;
+
+  // ---- What is registered. An object that overlaps a new one was freed, and nobody told: it is forgotten, and counted as an
+  // overlap. Of a root only that part is.
+  void alloc(Range block, i32 min_count, const Origin& origin) override;
+  void alloc_percpu(Range block, const Origin& origin) override;
+  void alloc_phys(Range block, const Origin& origin) override;
+  void vmalloc(Addr area, Range block, const Origin& origin) override;
+  void free(Addr start) override;
+  void free_percpu(Addr start) override;
+  void free_part(Range part, const Origin& origin) override;
+  void free_part_phys(Range part, const Origin& origin) override;
+  void not_leak(Addr start) override;
+  void transient_leak(Addr start) override;
+  void ignore(Addr start) override;
+  void ignore_percpu(Addr start) override;
+  void ignore_phys(Addr start) override;
+  void scan_area(Range area) override;
+  void no_scan(Addr start) override;
+  void update_trace(Addr at, std::span<const Addr> stack) override;
+
+  // ---- A scan where all blocks are registered. One that is interrupted, or fails since the memory has an error other than
+  // NotMapped, reports nothing; counts and checksums are then as far as it came.
+  Result<ScanOutcome> scan(const ScanInput& input);
+  void set_min_age(i64 ns) { min_age_ns_ = ns; }
 
   // ---- A scan by a marker.
   void begin_scan(i64 now_ns);
@@ -79,18 +137,32 @@ class Detector {
     });
   }
   DetectorCounts counts() const;
+  const Degradation& degradation() const { return degradation_; }
+  u64 attribute_bytes() const { return attributes_.bytes(); }
 
   // An object that an earlier run had, as it was; its generation is a new one. One that was cleared may come with the min_count
   // that it had before. False: it has no bytes, or wraps around, or its place is taken.
   [[nodiscard]] bool restore(Object object);
 
  private:
-  void forget_in(Space space, Range range);
+  void warn(std::string text) const;
+  Object* find_exact(Space space, Addr at);
+  Object& insert(Object object, const Origin& origin);
+  void make_way(Space space, Range range, const Origin& origin);
+  void cut(const Object& object, Range part, const Origin& origin);
+  void remove(const Object& object);
+  void remove_exact(Space space, Addr start);
+  void remove_part(Space space, Range part, const Origin& origin);
+  void paint(Space space, Addr start, i32 min_count);
 
+  WarningSink warn_;
+  i64 min_age_ns_;
   ObjectTable objects_;
+  Degradation degradation_;
+  Attributes attributes_;
   bool is_scanning_ = false;
   u64 scan_ = 0;        // number of the last scan by a marker
-  i64 scan_start_ = 0;  // of the last scan of any kind
+  i64 scan_start_ = 0;  // of the last one
 };
 
 }  // namespace orphan
