@@ -103,6 +103,37 @@ TEST(Attributes, WithoutRoomForItsAreasAnObjectIsScannedAsAWhole) {
   EXPECT_FALSE(bounded.at(kSecond).full_scan);
 }
 
+TEST(Attributes, AnOldObjectMayLoseAgainWhatItWasGivenLater) {
+  ObjectTable objects;
+  Degradation lost;
+  WarningSink warn;
+  Attributes attributes(objects, lost, warn, 22);
+  Object& first = objects.add({.start = kFirst, .size_bytes = 64});
+  Object& second = objects.add({.start = kSecond, .size_bytes = 64});
+  for (u64 times = 1; times <= 3; ++times) {
+    attributes.set_stack(first, kFrames);
+    attributes.set_comm(first, "insmod");
+    attributes.add_scan_area(second, {kSecond, 8});
+    EXPECT_TRUE(first.stack.empty()) << times;
+    EXPECT_EQ(first.comm, "insmod") << "there is room for it";
+    attributes.set_comm(second, "rmmod");
+    EXPECT_EQ(second.comm, "") << "but for no other";
+    EXPECT_EQ(lost, (Degradation{.stacks = times, .comms = times}));
+    attributes.release(second);
+    second.scan_areas.clear();
+    attributes.set_comm(first, "");
+  }
+  for (u64 times = 1; times <= 3; ++times) {
+    attributes.set_comm(first, "a long name");
+    attributes.add_scan_area(second, {kSecond, 8});
+    EXPECT_EQ(first.comm, "") << times;
+    EXPECT_EQ(lost.comms, 3 + times);
+    attributes.release(second);
+    second.scan_areas.clear();
+  }
+  EXPECT_EQ(attributes.bytes(), 0U);
+}
+
 TEST(Attributes, WhatWouldFindNoRoomInAnyCaseTakesNone) {
   Bounded bounded(20);
   bounded.alloc(kFirst, {});

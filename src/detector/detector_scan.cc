@@ -35,7 +35,7 @@ class OwnScan {
  private:
   void begin() {
     objects_.for_each([&](Object& object) {
-      bool is_outside = object.space == Space::Physical && !object.no_scan && !input_.linear.contains(object.range());
+      bool is_outside = object.space == Space::Physical && !input_.linear.contains(object.range());
       if (is_outside) {
         object.min_count = kIgnored;
         object.no_scan = true;
@@ -62,14 +62,16 @@ class OwnScan {
       case Space::PerCpu:
         for (u64 offset : input_.copy_offsets) TRY(scan_range({object.start + offset, object.size_bytes}, &object));
         return {};
-      case Space::Physical:
-        return scan_range({input_.linear_start + (object.start - input_.linear.start), object.size_bytes}, &object);
+      case Space::Physical: return scan_range({in_linear_map(object), object.size_bytes}, &object);
       case Space::Virtual: break;
     }
-    if (object.scan_areas.empty() || object.full_scan) return scan_range(object.range(), &object);
+    if (object.scan_areas.empty()) return scan_range(object.range(), &object);
     for (Range area : object.scan_areas) TRY(scan_range(area, &object));
     return {};
   }
+
+  // Of a physical object; begin() has seen to it that all of it is there.
+  Addr in_linear_map(const Object& object) const { return input_.linear_start + (object.start - input_.linear.start); }
 
   // Whole words only. `owner` is the object that is scanned, or null.
   Result<void> scan_range(Range range, const Object* owner) {
@@ -92,7 +94,8 @@ class OwnScan {
     return {};
   }
 
-  // One word may be an address and a per-CPU cookie.
+  // One word may be an address and a per-CPU cookie. What is scanned is grey already; references to itself are not passed on
+  // either.
   void meet(u64 word, const Object* owner) {
     for (Space space : {Space::Virtual, Space::PerCpu}) {
       Object* object = objects_.find(space, Addr{word});
@@ -101,7 +104,7 @@ class OwnScan {
         refer_to(*object);
       } else if (object->excess_ref) {
         Object* other = objects_.find(Space::Virtual, object->excess_ref);
-        if (other != nullptr && other->start == object->excess_ref && other != owner) refer_to(*other);
+        if (other != nullptr && other->start == object->excess_ref) refer_to(*other);
       }
     }
   }
@@ -118,7 +121,8 @@ class OwnScan {
     Result<void> result;
     objects_.for_each([&](Object& object) {
       if (!result || colour(object) != Colour::White || is_interrupted()) return;
-      auto sum = checksummer.of({object.start, object.size_bytes, object.space == Space::PerCpu});
+      Addr start = object.space == Space::Physical ? in_linear_map(object) : object.start;
+      auto sum = checksummer.of({start, object.size_bytes, object.space == Space::PerCpu});
       if (!sum) {
         result = std::move(sum).error();
         return;

@@ -179,21 +179,34 @@ TEST(Scan, ReferencesThatABlockDoesNotNeedAreGivenToItsExcessRef) {
   }
 }
 
-TEST(Scan, ABlockDoesNotPassReferencesOnToItself_NorToWhatOnlyContainsTheAddress) {
-  Scanned target;
-  target.alloc(kA);
-  target.detector.vmalloc(kA, {kB, 4096}, {});
-  for (u64 i = 0; i < 2; ++i) target.point(kRoot.start + 8 * i, kA);
-  target.point(kRoot.start + 16, kB);
-  target.point(kB, kA);  // found while kB is scanned: it gets nothing from itself
-  EXPECT_EQ(target.leaks(), Starts{});
-  target.memory.put(kRoot.start + 16, u64{0});
-  EXPECT_EQ(target.leaks(), (Starts{kB}));
-  target.point(kRoot.start + 16, kA);
-  EXPECT_EQ(target.leaks(), Starts{});
-  target.detector.free(kB);
-  target.alloc(kB - 8, 2);
-  EXPECT_EQ(target.leaks(), (Starts{kB - 8}));
+TEST(Scan, AReferenceOfABlockToItselfIsNotPassedOn) {
+  struct Case {
+    Addr from;
+    bool is_passed_on;
+  };
+  for (auto [from, is_passed_on] : {Case{kA + 16, false}, Case{kC, true}}) {
+    Scanned target;
+    target.alloc(kA);
+    target.alloc(kC, kNeedsNone);
+    target.detector.vmalloc(kA, {kB, 4096}, {});
+    target.point(kRoot.start, kA);
+    target.point(kA + 8, kB);
+    target.point(from, kA);
+    EXPECT_EQ(target.leaks(), is_passed_on ? Starts{} : Starts{kB});
+  }
+}
+
+TEST(Scan, ReferencesArePassedOnOnlyToWhatStartsThere) {
+  for (Addr start : {kB, kB - 8}) {
+    Scanned target;
+    target.alloc(kA);
+    target.detector.vmalloc(kA, {kB, 4096}, {});
+    target.detector.free(kB);
+    target.alloc(start);
+    for (u64 i = 0; i < 2; ++i) target.point(kRoot.start + 8 * i, kA);
+    EXPECT_EQ(target.leaks(), start == kB ? Starts{} : Starts{start});
+    EXPECT_EQ(target.warnings.size(), 0U);
+  }
 }
 
 TEST(Scan, ReferencesFromAndToAnIgnoredBlockChangeNothing) {

@@ -48,7 +48,7 @@ struct Object {
   std::vector<Addr> stack = {};        // of the allocation, innermost frame first
   std::vector<Range> scan_areas = {};  // if there are any, only these are scanned
   bool no_scan = false;                // contents are not scanned
-  bool full_scan = false;              // for want of room, scan_areas are not what they should be: everything is scanned
+  bool full_scan = false;              // scan_areas were given up for want of room: everything is scanned
   bool is_reported = false;            // a scan has counted it as new; only forget() undoes it
   bool is_cleared = false;             // painted grey by clear(): min_count was `cleared_min_count`
   i32 cleared_min_count = 0;
