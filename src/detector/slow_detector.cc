@@ -13,10 +13,11 @@ bool is_pointer(Addr at) {
 }
 
 u32 slow_crc(const Memory& memory, u32 sum, Range range) {
-  for (u64 i = 0; i < range.size_bytes; ++i) {
-    auto byte = read_value<u8>(memory, range.start + i);
-    VERIFY(bool(byte));
-    sum ^= *byte;
+  std::vector<std::byte> bytes(range.size_bytes);
+  auto read = memory.read(range.start, bytes);
+  VERIFY(bool(read));
+  for (std::byte byte : bytes) {
+    sum ^= static_cast<u32>(byte);
     for (int bit = 0; bit < 8; ++bit) sum = (sum & 1) != 0 ? sum >> 1 ^ 0xedb8'8320 : sum >> 1;
   }
   return sum;
@@ -35,10 +36,8 @@ bool SlowDetector::has(const Object& object, Space space, Addr at) {
 }
 
 bool SlowDetector::overlaps(const Object& object, Space space, Range range) {
-  for (u64 i = 0; i < range.size_bytes; ++i) {
-    if (has(object, space, range.start + i)) return true;
-  }
-  return false;
+  if (object.space != space || object.size_bytes == 0 || range.size_bytes == 0) return false;
+  return object.start < range.end() && range.start < object.range().end();
 }
 
 Object* SlowDetector::find(Space space, Addr at) {
@@ -355,8 +354,7 @@ void SlowDetector::scan_object(const ScanInput& input, const Object& object) {
 }
 
 void SlowDetector::scan_words(const ScanInput& input, Range range, u64 owner) {
-  for (Addr at = range.start; at + 8 <= range.end(); at += 1) {
-    if (at.value % 8 != 0) continue;
+  for (Addr at{align_up(range.start.value, 8)}; at + 8 <= range.end(); at += 8) {
     auto word = read_value<u64>(input.memory, at);
     VERIFY(bool(word));
     meet(*word, owner);
