@@ -33,6 +33,7 @@ class Input {
     return part;
   }
   Bytes rest() { return take(rest_.size()); }
+  bool has_ended() const { return rest_.empty(); }
   // A piece with its length before it.
   Bytes piece() { return take(number<u16>()); }
 

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <random>
 
 #include "input.h"
 #include "kallsyms_input.h"
@@ -50,6 +51,25 @@ void write_btf(Folder folder) {
   for (const kernel::FakeVersion& version : kernel::kVersions) kernel::FakeTypes::of(version).write(folder.next());
   kernel::FakeTypes("struct page 64\n  u64 flags 0\n  u64[4] list 8\ntypedef a page\nenum pageflags\n  PG_head 16\n")
       .write(folder.next());
+}
+
+void write_commands(Folder folder) {
+  for (std::string_view text :
+       {"clear", "off\n", "on", "stack=on", "stack=off", "scan=on", "scan=off", "scan=600\n", "scan", "status",
+        "dump=0xffff888104c2d000", "age=+5", "why=01777\n", "forget", "scan=99999999999", "dump=0x"})
+    folder.add(text);
+}
+
+// Numbers that lead to each kind of step.
+void write_detector_steps(Folder folder) {
+  std::mt19937 random(1);
+  for (std::size_t size : {100U, 1000U, 10000U}) {
+    for (u8 attribute_bytes : {u8{64}, u8{255}}) {
+      std::string bytes = raw(attribute_bytes);
+      while (bytes.size() < size) bytes += raw(static_cast<u16>(random()));
+      folder.add(bytes);
+    }
+  }
 }
 
 void write_kallsyms(Folder folder) {
@@ -191,6 +211,8 @@ int main(int argc, char** argv) {
   }
   std::filesystem::path root(argv[1]);
   write_btf(Folder(root / "btf"));
+  write_commands(Folder(root / "command"));
+  write_detector_steps(Folder(root / "detector"));
   write_kallsyms(Folder(root / "kallsyms"));
   write_recordings(Folder(root / "recording"));
   write_saved_records(Folder(root / "saved_records"));
