@@ -4,7 +4,7 @@
 //
 // Where every block of a target is registered through the Operations, scan() does what kmemleak's scan does: it follows the
 // references from the roots, and spares what is too young or has changed since it was last found unreferenced, with all that
-// refers to from there.
+// it refers to.
 //
 // A marker of somebody else's has no record of each object; only what it found unreferenced comes here, confirmed over several
 // passes already. A scan of that kind is begin_scan(), a see_unreferenced() for each such block, a see_gone() for each that was
