@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <filesystem>
@@ -62,7 +63,7 @@ int usable_cpus() {
 
 }  // namespace
 
-Result<std::unique_ptr<Source>> LiveSource::open(const TargetPaths& paths, unsigned threads) {
+Result<std::unique_ptr<LiveSource>> LiveSource::open(const TargetPaths& paths, unsigned threads) {
   Kcore kcore = TRY(Kcore::open(paths.kcore));
   std::unique_ptr<LiveSource> source(new LiveSource(std::move(kcore), paths));
   if (threads > 1 && usable_cpus() > 1) {
@@ -70,6 +71,12 @@ Result<std::unique_ptr<Source>> LiveSource::open(const TargetPaths& paths, unsig
     source->read_ahead_ = ReadAheadMemory::start(source->kcore_, *source->second_);
   }
   return source;
+}
+
+Result<std::unique_ptr<LiveSource>> LiveSource::renewed() const {
+  Kcore now = TRY(kcore_.with_todays_table());
+  if (std::ranges::equal(now.segments(), kcore_.segments())) return std::unique_ptr<LiveSource>();
+  return std::unique_ptr<LiveSource>(new LiveSource(std::move(now), paths_));
 }
 
 const Memory& LiveSource::memory() const {

@@ -57,8 +57,12 @@ class LiveSource : public Source {
  public:
   // As Kcore::open(). With two threads, one reads ahead; where this process may use one CPU only, or has no second thread to be
   // had, there is one.
-  static Result<std::unique_ptr<Source>> open(const TargetPaths& paths, unsigned threads = kMostThreads);
+  static Result<std::unique_ptr<LiveSource>> open(const TargetPaths& paths, unsigned threads = kMostThreads);
   static constexpr unsigned kMostThreads = 2;
+
+  // One more, of the same open file and with one thread, if the machine's memory is not what it was when this one was opened;
+  // nothing: it is.
+  Result<std::unique_ptr<LiveSource>> renewed() const;
 
   const Memory& memory() const override;
   u64 bytes_read() const override { return kcore_.bytes_read() + (read_ahead_ ? read_ahead_->bytes_read() : 0); }

@@ -23,6 +23,7 @@ struct CoreSegment {
   u64 file_offset = 0;  // may be beyond what pread(2) takes: such a segment cannot be read, but it is told
 
   bool contains(Addr at) const { return Range{vaddr, size}.contains(at); }
+  friend bool operator==(const CoreSegment&, const CoreSegment&) = default;
 };
 
 struct FileExtent {

@@ -88,13 +88,18 @@ Result<Kcore> Kcore::open(const std::string& path) {
   }
   Fd fd(raw);
 
-  std::vector<std::byte> header = TRY(read_extent_of(raw, path, {0, kElfHeaderSize}));
+  auto table = TRY(read_table(raw, path));
+  return Kcore(std::move(fd), std::move(table));
+}
+
+Result<std::shared_ptr<const Kcore::Table>> Kcore::read_table(int fd, const std::string& path) {
+  std::vector<std::byte> header = TRY(read_extent_of(fd, path, {0, kElfHeaderSize}));
   // A container runtime hides the file behind /dev/null.
   if (header.empty())
     return Error(ErrorCode::Permission, fmt::format("{}: is empty: a container hides it, run outside of it", path));
   auto where = parse_elf_core_header(header);
   if (!where) return std::move(where).error().in(path);
-  std::vector<std::byte> headers = TRY(read_extent_of(raw, path, *where));
+  std::vector<std::byte> headers = TRY(read_extent_of(fd, path, *where));
   if (headers.size() != where->size)
     return Error(ErrorCode::BadData, fmt::format("{}: the file ends within its program headers", path));
   auto parsed = parse_program_headers(headers);
@@ -105,9 +110,9 @@ Result<Kcore> Kcore::open(const std::string& path) {
   table->segments = std::move(parsed->segments);
   for (FileExtent extent : parsed->notes) {
     if (!table->vmcoreinfo.empty()) break;
-    table->vmcoreinfo = find_vmcoreinfo_note(TRY(read_extent_of(raw, path, extent)));
+    table->vmcoreinfo = find_vmcoreinfo_note(TRY(read_extent_of(fd, path, extent)));
   }
-  return Kcore(std::move(fd), std::move(table));
+  return std::shared_ptr<const Table>(std::move(table));
 }
 
 Result<Kcore> Kcore::reopen() const {
@@ -115,6 +120,13 @@ Result<Kcore> Kcore::reopen() const {
   int raw = ::open(fmt::format("/proc/self/fd/{}", fd_.value()).c_str(), O_RDONLY | O_CLOEXEC);
   if (raw < 0) return explain_kcore_error(table_->path, errno, {});
   return Kcore(Fd(raw), table_);
+}
+
+Result<Kcore> Kcore::with_todays_table() const {
+  auto table = TRY(read_table(fd_.value(), table_->path));
+  Fd fd(::fcntl(fd_.value(), F_DUPFD_CLOEXEC, 0));
+  if (fd.value() < 0) return system_error(table_->path, errno);
+  return Kcore(std::move(fd), std::move(table));
 }
 
 const Kcore::Segment* Kcore::find_segment(Addr at) const {

@@ -32,6 +32,10 @@ class Kcore : public Memory {
   // One more descriptor of the same file, with the same table.
   Result<Kcore> reopen() const;
 
+  // The same open file, with the table that it has by now. The kernel brings it up to date when somebody opens /proc/kcore after
+  // memory was plugged in or taken away.
+  Result<Kcore> with_todays_table() const;
+
   // By address; see CoreSegment. Taken at open(): memory that is plugged in later is not in it.
   std::span<const Segment> segments() const { return table_->segments; }
   // The text of the VMCOREINFO note; empty when the file has none.
@@ -55,6 +59,7 @@ class Kcore : public Memory {
   };
 
   Kcore(Fd fd, std::shared_ptr<const Table> table) : fd_(std::move(fd)), table_(std::move(table)) {}
+  static Result<std::shared_ptr<const Table>> read_table(int fd, const std::string& path);
   const Segment* find_segment(Addr at) const;
   Result<void> read_extent(u64 file_offset, std::span<std::byte> out) const;
 

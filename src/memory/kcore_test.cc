@@ -136,6 +136,25 @@ TEST_F(KcoreTest, AReopenedOneReadsTheSameFileByADescriptorOfItsOwn) {
   EXPECT_EQ(core->calls(), 0U);
 }
 
+TEST_F(KcoreTest, ItsTableIsReadAgainFromTheSameFile) {
+  CoreFile file = ordinary();
+  std::string path = write(file.bytes());
+  auto core = Kcore::open(path);
+  ASSERT_TRUE(core) << core.error().text();
+  auto same = core->with_todays_table();
+  ASSERT_TRUE(same) << same.error().text();
+  EXPECT_TRUE(std::ranges::equal(same->segments(), core->segments()));
+  file.add_segment(kRam + 8 * kPage, 0x9000, std::string(kPage, 'n'));
+  write(file.bytes());
+  auto later = core->with_todays_table();
+  ASSERT_TRUE(later) << later.error().text();
+  EXPECT_EQ(later->segments().size(), 4U);
+  EXPECT_EQ(text_at(*later, kRam + 8 * kPage, 2), "nn");
+  EXPECT_EQ(text_at(*core, kRam + 8 * kPage, 2), "not mapped");
+  write("");
+  EXPECT_FALSE(core->with_todays_table());
+}
+
 TEST_F(KcoreTest, ASegmentWhoseFileOffsetCannotBeReadIsToldAndNotMapped) {
   // Where the vmalloc area lies below the direct map, /proc/kcore gives it a negative offset.
   std::string bytes = ordinary().bytes();
