@@ -15,3 +15,12 @@ if(NOT ORPHAN_FOUND_protozero)
   message(FATAL_ERROR "protozero is missing: ./dev setup installs what the build needs")
 endif()
 mark_as_advanced(ORPHAN_FOUND_protozero)
+
+# Shared only: they go into `orphan` and not into `orphan-static`.
+foreach(library prometheus-cpp-core prometheus-cpp-pull)
+  find_library(ORPHAN_FOUND_${library} ${library})
+  if(NOT ORPHAN_FOUND_${library})
+    message(FATAL_ERROR "lib${library} is missing: ./dev setup installs what the build needs")
+  endif()
+  mark_as_advanced(ORPHAN_FOUND_${library})
+endforeach()
