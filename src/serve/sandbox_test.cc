@@ -243,15 +243,16 @@ TEST_F(SandboxWorkTest, FilesOfProcThatCouldBeReadStillCan) {
 }
 
 TEST_F(SandboxWorkTest, AddressesOfSymbolsAreStillShown) {
-  auto first_address = [] {
+  auto address_of_text = [] {
     auto text = read_file("/proc/kallsyms");
-    return text ? text->substr(0, 16) : std::string();
+    std::size_t end = text ? text->find(" _text\n") : std::string::npos;
+    return end == std::string::npos ? std::string() : text->substr(text->rfind('\n', end) + 1, 16);
   };
-  std::string before = first_address();
+  std::string before = address_of_text();
   if (before.empty() || before == std::string(16, '0')) GTEST_SKIP() << "they are not shown to us at all";
   EXPECT_EQ(in_child([&] {
               enter();
-              EXPECT_EQ(first_address(), before);
+              EXPECT_EQ(address_of_text(), before);
             }),
             0);
 }
@@ -301,8 +302,6 @@ TEST_F(SandboxWorkTest, ASocketThatListenedBeforeAcceptsAndAnswers) {
   Fd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   ASSERT_EQ(::bind(listening.value(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   ASSERT_EQ(::listen(listening.value(), 1), 0);
-  std::jthread client;
-  std::string answer;
   pid_t child = ::fork();
   if (child == 0) {
     enter();
@@ -382,6 +381,8 @@ std::string hex(u64 set) {
 
 void expect_stripped(const std::string& task, u64 kept) {
   auto status = read_file(task + "/status");
+  // One that was joined is listed for a moment more.
+  if (!status && !std::filesystem::exists(task)) return;
   ASSERT_TRUE(status) << task;
   for (const char* name : {"CapEff", "CapPrm", "CapBnd"}) EXPECT_EQ(line_of(*status, name), hex(kept)) << task << ", " << name;
   for (const char* name : {"CapInh", "CapAmb"}) EXPECT_EQ(line_of(*status, name), hex(0)) << task << ", " << name;
@@ -456,7 +457,7 @@ TEST(SandboxCapabilities, ThreadsThatComeAndGoMeanwhileLoseThem) {
     enter();
     is_over = true;
     starter.join();
-    EXPECT_EQ(expect_all_stripped(kSyslog), 1U);
+    EXPECT_GE(expect_all_stripped(kSyslog), 1U);
   });
   EXPECT_EQ(status, 0);
 }

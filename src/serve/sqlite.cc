@@ -34,7 +34,7 @@ ErrorCode code_of(int sqlite_code) {
 int last_error_number(sqlite3* connection) {
   sqlite3_file* journal = nullptr;
   int error_number = 0;
-  sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &journal);
+  sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&journal));
   if (journal != nullptr && journal->pMethods != nullptr)
     journal->pMethods->xFileControl(journal, SQLITE_FCNTL_LAST_ERRNO, &error_number);
   if (error_number == 0) sqlite3_file_control(connection, "main", SQLITE_FCNTL_LAST_ERRNO, &error_number);
