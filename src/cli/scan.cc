@@ -84,7 +84,7 @@ struct Run {
     if (recording) return std::unique_ptr<kernel::Source>(new kernel::RecordedSource(*recording));
     // A recording has the reads in the order in which a replay makes them.
     auto live = TRY(kernel::LiveSource::open(paths, writer ? 1 : command.threads));
-    if (!writer) return live;
+    if (!writer) return std::unique_ptr<kernel::Source>(std::move(live));
     return std::unique_ptr<kernel::Source>(new kernel::RecordingSource(std::move(live), *writer));
   }
 

@@ -14,6 +14,7 @@
 #include "cli/tracking.h"
 #include "report/output.h"
 #include "serve/daemon.h"
+#include "serve/metrics_endpoint.h"
 #include "serve/socket.h"
 
 namespace orphan::cli {
@@ -36,13 +37,21 @@ Result<gid_t> find_group(const std::string& name) {
   return Error(ErrorCode::Usage, fmt::format("--group: /etc/group has no '{}': give its number", name));
 }
 
+Result<serve::PublishFigures> open_metrics(const serve::ListenAddress& address) {
+  auto endpoint = std::make_shared<serve::MetricsEndpoint>(TRY(serve::MetricsEndpoint::open(address)));
+  return serve::PublishFigures([endpoint](const serve::MetricsFigures& figures) { endpoint->update(figures); });
+}
+
 Result<serve::DaemonOptions> daemon_options(const ServeCommand& command) {
   serve::DaemonOptions options{.mount_point = command.mount_point,
                                .state_directory = command.state_directory,
                                .socket = command.socket,
-                               .bind_over = command.bind_over,
-                               .metrics = command.metrics};
+                               .bind_over = command.bind_over};
   if (!command.group.empty()) options.group = TRY(find_group(command.group));
+  if (command.metrics) {
+    auto address = TRY(serve::parse_listen_address(*command.metrics, "--metrics"));
+    options.open_metrics = [address] { return open_metrics(address); };
+  }
   options.scanner.scan = TRY(scan_options(command.track.scan));
   if (!command.does_not_track) options.scanner.track = TRY(track_options(command.track));
   options.watch.first_scan_s = command.first_s;

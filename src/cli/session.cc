@@ -26,7 +26,8 @@ Session::Session() : progress_(std::make_unique<Progress>()) {
 
 Result<std::unique_ptr<kernel::Target>> Session::open_kernel(unsigned threads) {
   kernel::TargetPaths paths;
-  return kernel::Target::open([&] { return kernel::LiveSource::open(paths, threads); }, paths, look_hooks());
+  auto open_source = [&]() -> Result<std::unique_ptr<kernel::Source>> { return TRY(kernel::LiveSource::open(paths, threads)); };
+  return kernel::Target::open(open_source, paths, look_hooks());
 }
 
 kernel::LookHooks Session::look_hooks() {

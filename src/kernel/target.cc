@@ -21,7 +21,8 @@ Target::Target(std::unique_ptr<Source> source, const TargetPaths& paths)
     : paths_(paths), source_(std::move(source)), cache_(source_->memory(), kCacheBytes) {}
 
 Result<std::unique_ptr<Target>> Target::open(const TargetPaths& paths, const LookHooks& hooks) {
-  return open([&] { return LiveSource::open(paths); }, paths, hooks);
+  auto open_source = [&]() -> Result<std::unique_ptr<Source>> { return TRY(LiveSource::open(paths)); };
+  return open(open_source, paths, hooks);
 }
 
 Result<std::unique_ptr<Target>> Target::open(const OpenSource& open_source, const TargetPaths& paths, const LookHooks& hooks) {

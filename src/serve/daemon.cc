@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "serve/control_files.h"
+#include "serve/figures.h"
 #include "serve/guard.h"
 #include "serve/log.h"
 #include "serve/mailbox.h"
@@ -50,6 +51,8 @@ class Daemon {
     notifier_ = TRY(Notifier::from_environment());
     std::string boot = TRY(boot_id());
     StateFile state = TRY(StateFile::open(options_.state_directory, boot, [this](std::string text) { log_.say(text); }));
+    options_.scanner.renew_kcore = [&guard] { guard.renew_kcore(); };
+    options_.scanner.notice = [this](std::string text) { log_.say(text); };
     auto scanner = TRY(KernelScanner::open(std::move(options_.scanner)));
     Mailbox mailbox = TRY(Mailbox::create());
     std::string file = ControlFiles::path_of_file(options_.mount_point);
@@ -59,6 +62,12 @@ class Daemon {
         TRY(ControlFiles::mount({.mount_point = options_.mount_point, .group = options_.group}, watchman, log_, mailbox, guard));
     if (options_.bind_over) TRY(bind(*files, guard));
     auto socket = TRY(CommandSocket::listen(options_.socket, options_.group, watchman, mailbox));
+    if (options_.open_metrics) {
+      auto publish = TRY(options_.open_metrics());
+      watchman.set_listener([publish = std::move(publish)](const Findings& findings, const Status& status) {
+        publish(figures_of(findings.report().get(), status));
+      });
+    }
     TRY(enter_sandbox({.asks_bpf = scanner->tracking().has_value()}));
     watchman.start();
     say_start(*scanner, file);

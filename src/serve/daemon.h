@@ -4,13 +4,18 @@
 #pragma once
 #include <sys/types.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "serve/kernel_scanner.h"
+#include "serve/metrics.h"
 #include "serve/watchman.h"
 
 namespace orphan::serve {
+
+// From any thread.
+using PublishFigures = std::function<void(const MetricsFigures&)>;
 
 struct DaemonOptions {
   std::string mount_point = "/run/orphan";
@@ -18,7 +23,8 @@ struct DaemonOptions {
   std::string socket = "/run/orphan.sock";
   std::optional<gid_t> group = {};            // whose members may use the files and the socket; nothing: only root may
   std::optional<std::string> bind_over = {};  // a file that the control file is to cover
-  std::optional<std::string> metrics = {};    // where Prometheus asks: "9469", "127.0.0.1:9469"
+  // Begins to answer those who ask for figures, and returns who is to be told them. Absent: nobody may ask.
+  std::function<Result<PublishFigures>()> open_metrics = {};
   ScannerOptions scanner = {};
   Watchman::Options watch = {};
 };

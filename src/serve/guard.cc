@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/guard.h"
 
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -16,7 +17,9 @@
 namespace orphan::serve {
 namespace {
 
-// The daemon is gone. Whoever may have been started after it has a mount that lives.
+constexpr const char* kKcore = "/proc/kcore";
+
+// In the end the daemon is gone. Whoever may have been started after it has a mount that lives.
 [[noreturn]] void watch_until_end(int line) {
   ::prctl(PR_SET_NAME, "orphan-guard", 0, 0, 0);
   for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
@@ -27,7 +30,11 @@ namespace {
     ssize_t size = ::recv(line, path.data(), path.size(), 0);
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) break;
-    mount_points.emplace_back(path.data(), static_cast<std::size_t>(size));
+    std::string message(path.data(), static_cast<std::size_t>(size));
+    if (message == kKcore)
+      Fd(::open(kKcore, O_RDONLY | O_CLOEXEC));
+    else
+      mount_points.push_back(std::move(message));
     char done = 1;
     ::send(line, &done, 1, MSG_NOSIGNAL);
   }
@@ -63,6 +70,11 @@ Result<void> Guard::watch(const std::string& mount_point) {
   bool is_told =
       ::send(line_.value(), mount_point.data(), mount_point.size(), MSG_NOSIGNAL) >= 0 && ::recv(line_.value(), &done, 1, 0) == 1;
   return is_told ? Result<void>() : Result<void>(system_error("the process that is to unmount " + mount_point, errno));
+}
+
+void Guard::renew_kcore() {
+  // When the process is gone, memory that is plugged in later is not seen; the daemon will not live much longer either.
+  (void)watch(kKcore);
 }
 
 Guard::~Guard() {

@@ -22,12 +22,29 @@ Result<std::unique_ptr<KernelScanner>> KernelScanner::open(ScannerOptions option
 
 // With one thread: a second one would have to be started anew whenever it is needed, and nobody waits for the daemon.
 Result<void> KernelScanner::open_target() {
-  kernel::TargetPaths paths;
-  target_ = TRY(kernel::Target::open([&] { return kernel::LiveSource::open(paths, 1); }, paths, {}));
+  return use(TRY(kernel::LiveSource::open({}, 1)));
+}
+
+Result<void> KernelScanner::use(std::unique_ptr<kernel::LiveSource> source) {
+  const kernel::LiveSource* its = source.get();
+  auto give = [&]() -> Result<std::unique_ptr<kernel::Source>> { return std::unique_ptr<kernel::Source>(std::move(source)); };
+  auto target = TRY(kernel::Target::open(give, {}, {}));
+  modules_.reset();
+  target_ = std::move(target);
+  source_ = its;
   modules_.emplace(target_->memory(), target_->layouts().module, target_->globals().modules, target_->symbols(),
                    [this](std::string_view name) { return target_->source().text(name); });
   modules_->look();
   return {};
+}
+
+Result<void> KernelScanner::renew_target() {
+  if (!options_.renew_kcore) return {};
+  options_.renew_kcore();
+  auto source = TRY(source_->renewed());
+  if (!source) return {};
+  if (options_.notice) options_.notice("the machine's memory has changed: the kernel is looked at anew");
+  return use(std::move(source));
 }
 
 void KernelScanner::start_tracking() {
@@ -40,6 +57,7 @@ void KernelScanner::start_tracking() {
 }
 
 Result<Report> KernelScanner::scan(const ScanRequest& request) {
+  TRY(renew_target());
   modules_->look();
   kernel::ScanOptions options = options_.scan;
   options.known = request.known;

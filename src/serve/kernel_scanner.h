@@ -9,6 +9,10 @@
 namespace orphan::serve {
 
 struct ScannerOptions {
+  // Makes the kernel bring the table of /proc/kcore up to date; absent: memory that is plugged in is not seen.
+  std::function<void()> renew_kcore = {};
+  // Told what happens to the scanner.
+  std::function<void(std::string)> notice = {};
   kernel::ScanOptions scan = {};
   std::optional<track::TrackOptions> track = {};  // nothing: allocations are not tracked
 };
@@ -29,10 +33,14 @@ class KernelScanner : public Scanner {
  private:
   explicit KernelScanner(ScannerOptions options) : options_(std::move(options)) {}
   Result<void> open_target();
+  Result<void> use(std::unique_ptr<kernel::LiveSource> source);
+  // Where memory was plugged in or taken away, everything is found out anew.
+  Result<void> renew_target();
   void start_tracking();
 
   ScannerOptions options_;
   std::unique_ptr<kernel::Target> target_;
+  const kernel::LiveSource* source_ = nullptr;  // its
   std::unique_ptr<track::Tracker> tracker_;
   std::string why_not_tracking_;
   std::optional<kernel::ModuleWatch> modules_;
