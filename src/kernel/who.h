@@ -21,8 +21,8 @@ struct WhoTarget {
   Owners& owners;
   Symbols& symbols;
   const Btf& btf;
-  TextOf text_of;          // for the BTF of modules
-  std::string module_btf;  // the folder that it is in
+  TextOf text_of;                              // for the BTF of modules
+  std::string module_btf;                      // the folder that it is in
   const AllocationRecords* records = nullptr;  // of allocations that were seen; null: none were
 };
 Result<std::vector<Who>> who(const WhoTarget& target, const WhoOptions& options, const LookHooks& hooks);

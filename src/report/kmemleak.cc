@@ -37,8 +37,8 @@ std::string backtrace_lines(const Leak& leak) {
 
 std::string record(const Leak& leak, const LeakedObject& object, const std::string& frames) {
   bool is_per_cpu = leak.kind == BlockKind::PerCpu;
-  std::string out = fmt::format("unreferenced object{} {} (size {}):\n", is_per_cpu ? " (percpu)" : "",
-                                to_string(object.address), object.size_bytes);
+  std::string out = fmt::format("unreferenced object{} {} (size {}):\n", is_per_cpu ? " (percpu)" : "", to_string(object.address),
+                                object.size_bytes);
   fmt::format_to(std::back_inserter(out), "  comm \"{}\", pid {}, jiffies {}\n",
                  object.comm.empty() ? "unknown" : printable(object.comm), object.pid.value_or(0), object.jiffies.value_or(0));
   out += hex_dump_lines(object, is_per_cpu);
