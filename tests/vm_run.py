@@ -35,9 +35,9 @@ class Guest:
     timeout_s: int = 600
 
 
-def build_module(name, kernel):
-    """Path of a module of tests/kernel, built for `kernel`."""
-    result = subprocess.run([VM_TOOLS / "build-module", TESTS / "kernel" / name, kernel], stdin=subprocess.DEVNULL,
+def build_module(name, kernel, folder=TESTS / "kernel"):
+    """Path of a module, one of tests/kernel unless told otherwise, built for `kernel`."""
+    result = subprocess.run([VM_TOOLS / "build-module", folder / name, kernel], stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, text=True)
     if result.returncode != 0:
         raise GuestFailure(f"the module {name} does not build for {kernel}; see above")
