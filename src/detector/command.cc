@@ -78,7 +78,8 @@ std::expected<Command, int> with_number(const Word& word, std::string_view rest)
   if (word.takes == Takes::Nothing) return Command{word.kind};
   u64 most = word.takes == Takes::U32 ? std::numeric_limits<u32>::max() : std::numeric_limits<u64>::max();
   auto number = parse_number(rest, most);
-  if (!number) return std::unexpected(number.error());
+  // For kmemleak an address that is too large is as wrong as any other.
+  if (!number) return std::unexpected(word.kind == Kind::Dump ? EINVAL : number.error());
   return Command{word.kind, *number};
 }
 

@@ -111,9 +111,10 @@ TEST(Command, WhatIsNoNumberIsRefused) {
 
 TEST(Command, ANumberThatDoesNotFitIsOutOfRange) {
   for (const char* text : {"scan=4294967296", "scan=99999999999", "scan=0x100000000", "scan=18446744073709551615",
-                           "scan=18446744073709551616", "age=4294967296", "dump=18446744073709551616", "dump=0x10000000000000000",
-                           "dump=02000000000000000000000", "why=99999999999999999999999"})
+                           "scan=18446744073709551616", "age=4294967296", "why=99999999999999999999999"})
     expect_refused({text, ERANGE});
+  for (const char* text : {"dump=18446744073709551616", "dump=0x10000000000000000", "dump=02000000000000000000000"})
+    expect_refused({text, EINVAL});  // kmemleak says so of an address
   // Of what does not fit 64 bits the kernel does not look at the rest; of what does, the junk counts first.
   expect_refused({"scan=18446744073709551616junk", ERANGE});
   expect_refused({"scan=4294967296junk", EINVAL});
