@@ -25,6 +25,9 @@ constexpr long kFuseMagic = 0x65735546;  // FUSE_SUPER_MAGIC
 // As much as the kernel sends in one request; a longer write comes in several.
 constexpr std::size_t kMostWrite = 1 << 20;
 
+// Said to be the size of a text that is not known yet. A program without O_LARGEFILE cannot open a file of 2 GiB.
+constexpr off_t kUnknownSize = 1 << 30;
+
 constexpr fuse_ino_t kKernel = 2, kKmemleak = 3, kFirstFile = kKmemleak;
 struct Name {
   fuse_ino_t number;
@@ -88,10 +91,14 @@ struct ControlFiles::Calls {
     else
       status.st_mode = S_IFREG | (has_group ? 0440 : 0400);
     status.st_nlink = is_directory(number) ? 2 : 1;
+    status.st_size = files.size_of(static_cast<File>(number));
     status.st_gid = files.options_.group.value_or(0);
     status.st_atim.tv_sec = status.st_mtim.tv_sec = status.st_ctim.tv_sec = files.start_unix_s_;
     return status;
   }
+
+  // Else a shell's `>` would make the size 0 on its own, and readers at that moment would be cut short; now it asks setattr().
+  static void init(void*, fuse_conn_info* connection) { connection->want &= ~static_cast<unsigned>(FUSE_CAP_ATOMIC_O_TRUNC); }
 
   static void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
     fuse_entry_param entry{};
@@ -173,6 +180,7 @@ struct ControlFiles::Calls {
 
   static fuse_lowlevel_ops all() {
     fuse_lowlevel_ops calls{};
+    calls.init = init;
     calls.lookup = lookup;
     calls.getattr = getattr;
     calls.setattr = setattr;
@@ -239,6 +247,24 @@ std::string ControlFiles::text_of(File file) const {
     case File::Kmemleak: break;
   }
   bug("no such file");
+}
+
+// read() asks for as much as there is. But a program that copies with sendfile() or splice() (busybox's cat, Python's shutil)
+// gets from Linux 6.5 on no more than the size says, though the text does not come out of the page cache. What is too much does
+// no harm there.
+off_t ControlFiles::size_of(File file) const {
+  switch (file) {
+    case File::Kmemleak: {
+      auto bytes = watchman_.text_bytes();
+      return bytes ? static_cast<off_t>(*bytes) : kUnknownSize;
+    }
+    case File::Leaks: return static_cast<off_t>(watchman_.leaks_json_bytes());
+    case File::Status:
+    case File::Log: return static_cast<off_t>(text_of(file).size());
+    case File::Root:
+    case File::Kernel: break;
+  }
+  return 0;
 }
 
 template <typename Post, typename Reply>

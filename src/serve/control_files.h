@@ -65,6 +65,7 @@ class ControlFiles {
   ControlFiles(const Options& options, Watchman& watchman, const Log& log, Mailbox& mailbox)
       : options_(options), watchman_(watchman), log_(log), mailbox_(mailbox) {}
   std::string text_of(File file) const;
+  off_t size_of(File file) const;
   void read(Request request, u64 reader, std::size_t size, off_t offset);
   void write(Request request, u64 reader, std::string_view text, off_t offset);
   // Lets the watchman work for the request; `reply` is called when it has, on this thread.

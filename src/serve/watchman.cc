@@ -37,6 +37,10 @@ i64 unix_ns() {
   return i64{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
+std::string json_of(const std::shared_ptr<const Report>& report) {
+  return report ? to_json(*report) : std::string("null\n");
+}
+
 Answer told(std::string text) {
   return {.error = 0, .text = std::move(text)};
 }
@@ -122,7 +126,26 @@ std::string Watchman::leaks_json() const {
     std::scoped_lock lock(mutex_);
     report = report_;
   }
-  return report ? to_json(*report) : std::string("null\n");
+  return json_of(report);
+}
+
+u64 Watchman::leaks_json_bytes() const {
+  std::shared_ptr<const Report> report;
+  {
+    std::scoped_lock lock(mutex_);
+    if (json_bytes_.second != 0 && json_bytes_.first == report_) return json_bytes_.second;
+    report = report_;
+  }
+  u64 bytes = json_of(report).size();
+  std::scoped_lock lock(mutex_);
+  json_bytes_ = {std::move(report), bytes};
+  return bytes;
+}
+
+std::optional<u64> Watchman::text_bytes() const {
+  std::scoped_lock lock(mutex_);
+  if (status_.is_scanning || !queue_.empty()) return std::nullopt;
+  return text_bytes_;
 }
 
 // --- on the thread ---
@@ -345,9 +368,11 @@ void Watchman::save() {
 }
 
 void Watchman::publish() {
+  u64 text_bytes = findings_.to_kmemleak().size();
   {
     std::scoped_lock lock(mutex_);
     report_ = findings_.report();
+    text_bytes_ = text_bytes;
     status_.listed = findings_.listed();
     status_.omitted = findings_.omitted();
     status_.cleared = findings_.cleared();

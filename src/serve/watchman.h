@@ -73,6 +73,9 @@ class Watchman {
   // As they are now; from any thread.
   std::string status_text() const;
   std::string leaks_json() const;
+  // Their lengths; of the control file's text nothing, when it may be another one until it can be read.
+  u64 leaks_json_bytes() const;
+  std::optional<u64> text_bytes() const;
 
  private:
   struct Request {
@@ -121,6 +124,8 @@ class Watchman {
   bool is_stopping_ = false;
   Status status_;
   std::shared_ptr<const Report> report_;
+  u64 text_bytes_ = 0;
+  mutable std::pair<std::shared_ptr<const Report>, u64> json_bytes_ = {};  // of this report
 
   std::thread thread_;
 };
