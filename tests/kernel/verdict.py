@@ -22,7 +22,7 @@ KMEMLEAK_BODY = (
     (re.compile(r"  hex dump \(first \d+ bytes(?: on cpu \d+)?\):"), 0, 1),
     (re.compile(r"    (?:[0-9a-f]{2} ){1,16} *[ -~]{1,16}"), 0, 2),
     (re.compile(r"  backtrace \(crc [0-9a-f]+\):"), 1, 1),
-    (re.compile(r"    \S+\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])?|    0x[0-9a-f]+"), 0, 16),
+    (re.compile(r"    \S+\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])?|    0x[0-9a-f]+(?: \[\w+\])?"), 0, 16),
 )
 
 
