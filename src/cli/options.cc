@@ -280,11 +280,9 @@ void add_serve(CLI::App& app, ServeCommand& serve) {
   sub->add_option("--group", serve.group, "let members of GROUP use the files and the socket, as root may")
       ->check(complaint_about_name)
       ->type_name("GROUP");
-  sub->add_option("--bind", serve.bind_over, "put the control file over FILE, which must be there")
-      ->check(complaint_about_name)
-      ->type_name("FILE")
-      ->expected(0, 1)
-      ->default_str("/sys/kernel/debug/kmemleak");
+  sub->add_option("--bind", serve.bind_over, "put the control file over FILE, which must be there; without FILE, kmemleak's own")
+      ->type_name("[FILE]")
+      ->expected(0, 1);
   sub->add_option("--metrics", serve.metrics, "answer Prometheus on this port; of 127.0.0.1, unless an address is given")
       ->check(complaint_about_name)
       ->type_name("[ADDR:]PORT");
@@ -359,6 +357,7 @@ Command parse(int argc, char** argv) {
     const CLI::App* sub = app.get_subcommand("serve");
     serve.has_period = sub->count("--period") != 0;
     serve.has_min_age = sub->count("--min-age") != 0;
+    if (serve.bind_over && serve.bind_over->empty()) serve.bind_over = "/sys/kernel/debug/kmemleak";
     return serve;
   }
   if (app.got_subcommand("ctl")) return ctl;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
@@ -146,6 +147,9 @@ class Daemon {
 }  // namespace
 
 Result<void> run_daemon(DaemonOptions options) {
+  if (::geteuid() != 0)
+    return Error(ErrorCode::Permission,
+                 "the daemon reads the kernel's memory and mounts its files: run as root, outside of any container");
   return Daemon(std::move(options)).run();
 }
 

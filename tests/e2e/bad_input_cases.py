@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong around `orphan scan` and `orphan track`, and what they then have to say.
+"""What goes wrong around `orphan scan`, `orphan track` and the daemon, and what they then have to say.
 
 A case is a piece of shell that ends with one of them, and runs in a mount namespace of its own in /tmp/results, where it may
 leave files. What it needs beside that is in PRELUDE.
@@ -173,6 +173,16 @@ CASES = (
          ("/sys/kernel/btf/vmlinux", "CONFIG_DEBUG_INFO_BTF")),
     Case("outstanding-no-kcore", "mount --bind /dev/null /proc/kcore; orphan-static track --outstanding --min-age 0 --format json -- "
                                  "sh -c 'echo 1 >/sys/kernel/debug/leaky/plant'", LEAKS, json={"schema": 1}),
+    # The daemon, before it runs. This guest has no FUSE.
+    Case("serve-not-root", "su -s /bin/sh nobody -c '/root/orphan-static serve'", COULD_NOT_LOOK, ("run as root",)),
+    Case("serve-no-fuse", "orphan-static serve --no-track", COULD_NOT_LOOK, ("/dev/fuse", "modprobe fuse")),
+    Case("serve-no-kcore", "mount --bind /dev/null /proc/kcore; orphan-static serve", COULD_NOT_LOOK, ("/proc/kcore", "container")),
+    Case("serve-no-group", "orphan-static serve --group nosuch", COULD_NOT_LOOK, ("--group", "nosuch", "number")),
+    Case("serve-state-is-a-file", "orphan-static serve --state /proc/version", COULD_NOT_LOOK, ("/proc/version",)),
+    Case("serve-mount-is-a-file", "orphan-static serve --no-track --mount /proc/version", COULD_NOT_LOOK, ("/proc/version",)),
+    Case("serve-socket-too-long", f"orphan-static ctl --socket /{'x' * 120} status", COULD_NOT_LOOK, ("socket", "bytes")),
+    Case("serve-bad-metrics", "orphan-static serve --metrics here", COULD_NOT_LOOK, ("--metrics", "here")),
+    Case("ctl-no-daemon", "orphan-static ctl status", COULD_NOT_LOOK, ("/run/orphan.sock", "orphan serve")),
     # Signals. The first pass ends after about a second.
     *(Case(f"stopped-after-{ms}-ms", f"interrupted INT {ms}000 -- orphan-static scan --format json --interval 60", PARTIAL,
            json=INTERRUPTED) for ms in (50, 150, 250, 400, 600)),
