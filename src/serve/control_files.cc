@@ -22,8 +22,8 @@ enum class ControlFiles::File : u8 { Root = FUSE_ROOT_ID, Kernel, Kmemleak, Leak
 namespace {
 
 constexpr long kFuseMagic = 0x65735546;  // FUSE_SUPER_MAGIC
-// As much as the kernel sends in one request; a longer write comes in several.
-constexpr std::size_t kMostWrite = 1 << 20;
+// The kernel sends up to 1 MiB in one request, less where that does not begin with a page; a longer write comes in several.
+constexpr std::size_t kLongWrite = (1 << 20) - (64 << 10);
 
 // Said to be the size of a text that is not known yet. A program without O_LARGEFILE cannot open a file of 2 GiB.
 constexpr off_t kUnknownSize = 1 << 30;
@@ -320,7 +320,7 @@ void ControlFiles::write(Request request, u64 reader, std::string_view text, off
   Reader& writer = found->second;
   // A long write is one command, and only its beginning counts.
   bool is_rest = writer.was_cut && offset == writer.end_of_write;
-  writer.was_cut = text.size() >= kMostWrite;
+  writer.was_cut = text.size() >= kLongWrite;
   writer.end_of_write = offset + static_cast<off_t>(text.size());
   std::size_t size = text.size();
   if (is_rest) {

@@ -222,6 +222,12 @@ Answer Watchman::act(const Command& command, const Ticket& ticket) {
   using enum Command::Kind;
   switch (command.kind) {
     case Clear: {
+      if (u64 omitted = findings_.omitted(); omitted != 0) {
+        log_.say(
+            fmt::format("{} leaks were not cleared, since there is no room for them in the list: start the daemon with a larger "
+                        "--max-objects",
+                        omitted));
+      }
       u64 count = findings_.clear();
       save();
       return told(fmt::format("{} objects cleared\n", count));
