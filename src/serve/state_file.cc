@@ -125,19 +125,6 @@ Result<void> put(Database& database, std::string_view boot_id, const SavedSettin
   return row.run();
 }
 
-// With the directories above it.
-Result<void> make_directory(const std::string& path) {
-  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
-    std::string above = path.substr(0, slash);
-    if (::mkdir(above.c_str(), 0755) != 0 && errno != EEXIST)
-      return file_error(errno).in(fmt::format("cannot make the directory {}", above));
-  }
-  // 0700: addresses of the kernel are nobody else's business.
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-    return file_error(errno).in(fmt::format("cannot make the directory {}", path));
-  return {};
-}
-
 // Who wrote itself into the lock; empty: nobody knows.
 std::string holder_of(int fd) {
   char text[kPidCharacters];

@@ -18,7 +18,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "base/types.h"
-#include "serve/sqlite.h"
+#include "store/sqlite.h"
 
 namespace orphan::serve {
 

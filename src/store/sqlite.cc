@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "serve/sqlite.h"
+#include "store/sqlite.h"
 
+#include <fmt/format.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
-namespace orphan::serve {
+namespace orphan {
 namespace {
 
 constexpr int kBusyTimeoutMs = 5000;
@@ -78,6 +80,17 @@ Error file_error(int error_number) {
   bool is_permission = error_number == EACCES || error_number == EPERM || error_number == EROFS;
   return {is_permission ? ErrorCode::Permission : ErrorCode::Io,
           std::string(std::strerror(error_number)) + std::string(remedy(error_number))};
+}
+
+Result<void> make_directory(const std::string& path) {
+  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    std::string above = path.substr(0, slash);
+    if (::mkdir(above.c_str(), 0755) != 0 && errno != EEXIST)
+      return file_error(errno).in(fmt::format("cannot make the directory {}", above));
+  }
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+    return file_error(errno).in(fmt::format("cannot make the directory {}", path));
+  return {};
 }
 
 void Statement::Finalize::operator()(sqlite3_stmt* statement) const {
@@ -155,9 +168,10 @@ void Database::Close::operator()(sqlite3* connection) const {
   sqlite3_close_v2(connection);
 }
 
-Result<Database> Database::open(const std::string& path) {
+Result<Database> Database::open(const std::string& path, Access access) {
   sqlite3* connection = nullptr;
-  int code = sqlite3_open_v2(path.c_str(), &connection, SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE, nullptr);
+  int flags = (access == Access::Write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_EXRESCODE;
+  int code = sqlite3_open_v2(path.c_str(), &connection, flags, nullptr);
   Database database(connection);  // there is one to close after most errors, too
   if (code != SQLITE_OK) return error_of(connection);
   sqlite3_busy_timeout(connection, kBusyTimeoutMs);
@@ -204,4 +218,4 @@ Transaction::~Transaction() {
   if (database_ != nullptr) (void)database_->run("ROLLBACK");
 }
 
-}  // namespace orphan::serve
+}  // namespace orphan

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owners of SQLite's connection and statements, and its errors as ours.
+// Owners of SQLite's connection and statements, and its errors as ours; and the directory that a database stands in.
 #pragma once
 #include <memory>
 #include <span>
@@ -13,7 +13,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-namespace orphan::serve {
+namespace orphan {
 
 // One statement. It must not outlive its database. Texts and bytes that are bound must live until the next reset().
 class Statement {
@@ -53,12 +53,17 @@ class Statement {
 // Why a file cannot be used, and what to do about it, without a name.
 Error file_error(int error_number);
 
+// With the directories above it. Its mode is 0700: what is remembered of a kernel is nobody else's business.
+Result<void> make_directory(const std::string& path);
+
 // Errors of all that is done here: BadData: the file is damaged, or not what its statements expect; Permission and Io: the file
 // cannot be read or written. The text is like that of file_error().
 class Database {
  public:
+  enum class Access : u8 { Write, Read };
+
   // The file must exist.
-  static Result<Database> open(const std::string& path);
+  static Result<Database> open(const std::string& path, Access access = Access::Write);
 
   Result<Statement> prepare(std::string_view sql);
   // One or several statements without parameters, whose rows do not matter.
@@ -91,4 +96,4 @@ class Transaction {
   Database* database_;
 };
 
-}  // namespace orphan::serve
+}  // namespace orphan
