@@ -138,6 +138,12 @@ Result<void> Statement::run() {
   return check(sqlite3_clear_bindings(statement_.get()));
 }
 
+Result<void> Statement::reset() {
+  // It repeats the error of the last step, which who stepped has.
+  (void)sqlite3_reset(statement_.get());
+  return check(sqlite3_clear_bindings(statement_.get()));
+}
+
 bool Statement::is_null(int column) const {
   return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
 }

@@ -32,6 +32,8 @@ class Statement {
   Result<bool> step();
   // For a statement that has no rows: does it, and makes it ready for the next time. NULL is what is not bound again.
   Result<void> run();
+  // Ready for the next time without having seen all rows.
+  Result<void> reset();
 
   bool is_null(int column) const;
   i64 integer(int column) const;
