@@ -54,6 +54,7 @@ class KnownBlocks {
 
 Result<void> find_known(std::span<KnownBlock> known, Look& look, const Kernel& kernel, const Owners& owners,
                         const AllocationRecords* records) {
+  if (known.empty()) return {};
   KnownBlocks blocks(look, kernel, owners, records);
   for (KnownBlock& block : known) {
     if (!block.is_gone) TRY(blocks.judge(block));
