@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # In the guest of serve_metrics_test: the daemon with its metrics, and a Prometheus that asks for them. Leaves in /tmp/results: list,
 # metrics, status; queries of Prometheus as query-N; sockets; what was said.
+
+# shellcheck disable=SC1091,SC2086,SC2154  # daemon.sh, beside this file, sets mount, file and daemon
 cd /tmp/results || exit
 . /root/daemon.sh
 

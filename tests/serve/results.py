@@ -114,9 +114,9 @@ def boot(options, script, arguments="", timeout_s=900):
     return boot_script(options, f"sh /root/{script} {arguments}", [options.orphan, HERE / script], ["fuse"], timeout_s)
 
 
-def boot_script(options, script, files=(), modules=(), timeout_s=900, memory_mb=1024):
+def boot_script(options, script, files=(), modules=(), timeout_s=900, memory_mb=1024, hotplug_mb=0):
     programs = (HERE / name for name in ("daemon.sh", "leak_checker.sh", "words.sh"))
-    guest = vm_run.Guest(kernel=options.kernel, cpus=options.cpus, modules=list(modules), timeout_s=timeout_s, memory_mb=memory_mb,
+    guest = vm_run.Guest(kernel=options.kernel, cpus=options.cpus, modules=list(modules), timeout_s=timeout_s, memory_mb=memory_mb, hotplug_mb=hotplug_mb,
                          files=[*files, *programs, vm_run.build_module("kmemleak-test", options.kernel, EXAMPLES)])
     results = Results(vm_run.run(guest, script))
     if options.keep:
