@@ -10,10 +10,12 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <thread>
 
 namespace orphan::serve {
 
@@ -39,8 +41,12 @@ bool is_directory(fuse_ino_t number) {
   return number < kFirstFile;
 }
 
-// Where it is ours that is dead, it goes; what lives there is not ours to touch.
+// Where it is ours that is dead, it goes; what lives there is not ours to touch. The guard of a daemon that was killed a moment
+// ago is about to do the same, and gets the time for it: it must not meet our mount there when it has just seen the dead one.
 Result<void> make_room(const std::string& place) {
+  constexpr int kLooks = 200;
+  constexpr auto kPause = std::chrono::milliseconds(10);
+  for (int look = 0; look < kLooks && is_dead_mount(place); ++look) std::this_thread::sleep_for(kPause);
   while (is_dead_mount(place)) {
     if (::umount2(place.c_str(), MNT_DETACH) != 0)
       return system_error(fmt::format("{}: a dead mount is there, and cannot be unmounted", place), errno);
