@@ -16,12 +16,15 @@ start() { # the daemon with options $1…, whose number is then in $daemon; fail
     # shellcheck disable=SC2086  # several words
     orphan-static serve --state $state $quiet "$@" 2>>daemon.errors &
     daemon=$!
-    wait_for answers && return
-    echo "the daemon does not answer: $*" >>trouble
+    wait_for answers_or_ended && answers && return
+    echo "the daemon does not answer: $*: $(tail -n 3 daemon.errors)" >>trouble
     return 1
 }
 answers() {
     grep -q '^state: ' $mount/kernel/status 2>/dev/null
+}
+answers_or_ended() {
+    answers || has_ended "$daemon"
 }
 
 # Waits until the command $1… succeeds; fails after $patience seconds.

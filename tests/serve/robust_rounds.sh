@@ -45,9 +45,10 @@ killed_in_a_scan() {
     kill_daemon
 }
 
-# Kills the daemon at some moment while the word $1 is carried out, and starts it again: "STATUS LISTED NEW", the writer's exit status and what is known
-# after one more scan.
+# Kills the daemon at some moment, $2 ms at most, while the word $1 is carried out, and starts it again. Into `killed` goes a line
+# "WORD LISTED STATUS LISTED NEW": what was listed before, the writer's exit status, and what is listed and new after one more scan.
 killed_while() {
+    before=$(listed)
     (usleep $((RANDOM % $2 * 1000)) && kill -9 "$daemon") &
     killer=$!
     (printf '%s' "$1" | cat >$file) 2>/dev/null
@@ -56,7 +57,7 @@ killed_while() {
     wait "$daemon" 2>/dev/null
     start $fast || return
     echo scan >$file
-    echo "$result $(listed) $(figure 'new in the last scan')"
+    echo "$1 $before $result $(listed) $(figure 'new in the last scan')" >>killed
 }
 
 # The module's 14 leaks are listed in the beginning, and new or cleared in the end, all of them or none.
@@ -66,10 +67,10 @@ killed_at_any_moment() {
     while [ $number -lt "$kills" ]; do
         number=$((number + 1))
         echo forget >$file && echo scan >$file
-        before=$(listed)
-        echo "clear $before $(killed_while clear 60)" >>killed
-        echo forget >$file # new again, with the next scan
-        echo "scan $before $(killed_while scan 1500)" >>killed
+        killed_while clear 200
+        echo forget >$file && echo scan >$file
+        echo clear >$file && echo forget >$file # all are new with the next scan
+        killed_while scan 4000
     done
     kill_daemon
 }
@@ -154,7 +155,7 @@ reader_loop() {
 }
 writer_loop() {
     while [ ! -e /tmp/stop ]; do
-        for word in stack=on junk scan=off clear dump=0x123 forget age=0 scan; do
+        for word in stack=on junk scan=off clear dump=0x123 forget age=0 $2; do
             echo $word >$file || echo "refused $word"
             [ -e /tmp/stop ] && break
         done
@@ -168,7 +169,9 @@ crowd() {
     for number in $(seq 25); do
         reader_loop r$number &
         echo $! >>crowd.pids
-        writer_loop w$number &
+        word=scan
+        [ $number -le 5 ] || word=stack=on # or else all wait for scans most of the time
+        writer_loop w$number $word &
         echo $! >>crowd.pids
     done
     sleep 20
@@ -196,11 +199,16 @@ junk() {
     dmesg >kernel.log
 }
 
-killed_in_a_scan
-killed_at_any_moment
-without_room 256k
-without_room 64k
-two_at_once
-under_a_reader
-crowd
-junk
+step() { # $1, with arguments; when it ended stands in the file steps
+    "$@"
+    echo "$(cut -d . -f 1 /proc/uptime) $*" >>steps
+}
+
+step killed_in_a_scan
+step killed_at_any_moment
+step without_room 256k
+step without_room 64k
+step two_at_once
+step under_a_reader
+step crowd
+step junk
