@@ -70,7 +70,7 @@ killed_at_any_moment() {
         killed_while clear 200
         echo forget >$file && echo scan >$file
         echo clear >$file && echo forget >$file # all are new with the next scan
-        killed_while scan 4000
+        killed_while scan 8000
     done
     kill_daemon
 }
