@@ -44,8 +44,8 @@ struct Reading {
   Kind kind = Kind::Memory;
   Unit unit = Unit::Count;
   i64 scale = 1;
-  std::string_view name;   // a cache, a caller, "comm pid start"; empty where there is only one thing of the kind
-  std::string_view field;  // "objects", "MemFree"
+  std::string_view name = {};   // a cache, a caller, "comm pid start"; empty where there is only one thing of the kind
+  std::string_view field = {};  // "objects", "MemFree"
   i64 value = 0;
 };
 
