@@ -119,7 +119,6 @@ Result<void> Store::end(const Stamp& stamp) {
   segment_bytes_ += bytes;
   last_ = std::move(row);
   if (frames_.size() >= options_.samples_a_commit) TRY(flush());
-  TRY(make_room(stamp.wall_ms));
   return finished;
 }
 

@@ -49,6 +49,8 @@ class Store : public Sink {
   Result<void> flush();
   // Finishes the open segment, for nothing more comes.
   Result<void> finish();
+  // Thins what is stored until the file is as small as it should be.
+  Result<void> make_room(i64 now_ms);
 
   u64 lost() const { return lost_; }
   std::size_t waiting() const { return frames_.size(); }
@@ -79,7 +81,6 @@ class Store : public Sink {
   Result<void> resume_segment();
   Result<void> write_frames();
   Result<void> write_boot(const Stamp& first);
-  Result<void> make_room(i64 now_ms);
   bool is_segment_full(const Stamp& stamp) const;
   void begin_segment();
 

@@ -285,6 +285,7 @@ TEST(Store, WhatIsTooLargeIsThinned_TheOldestMost_AndNothingIsCutOff) {
     for (i64 series = 0; series < 60; ++series) add(store, std::to_string(series), static_cast<i64>(random() % 100'000));
     add(store, "line", i);
     EXPECT_TRUE(store.end(at(i)));
+    EXPECT_TRUE(store.make_room(at(i).wall_ms));
   }
   EXPECT_FALSE(store.is_too_large());
   EXPECT_LE(*used_bytes(store.database()), kMost);
