@@ -9,6 +9,7 @@
 #include "cli/serve.h"
 #include "cli/session.h"
 #include "cli/track.h"
+#include "cli/watch.h"
 #include "cli/who.h"
 
 int main(int argc, char** argv) {
@@ -30,5 +31,6 @@ int main(int argc, char** argv) {
     return track->outstanding ? run_outstanding(*track) : run_track(*track);
   if (const ServeCommand* serve = std::get_if<ServeCommand>(&command)) return run_serve(*serve);
   if (const CtlCommand* ctl = std::get_if<CtlCommand>(&command)) return run_ctl(*ctl);
+  if (const WatchCommand* watch = std::get_if<WatchCommand>(&command)) return run_watch(*watch);
   return run_scan(std::get<ScanCommand>(command));
 }

@@ -79,13 +79,26 @@ struct CtlCommand {
   std::string socket = "/run/orphan.sock";
 };
 
+struct WatchCommand {
+  std::string store = "/var/lib/orphan/watch.db";
+  double interval_s = 300;
+  u64 samples = 0;  // 0: until the user stops it
+  u64 top = 50;
+  u64 max_bytes = 0;  // 0: any
+  double segment_s = 6 * 3600;
+  std::string export_directory, upload;  // empty: none
+  double retry_s = 10;
+  std::string root;                 // before /proc and /sys
+  std::vector<std::string> import;  // files; empty: this machine is watched
+};
+
 // Nothing to run: the text goes to standard output (help, version) or standard error, and the program ends.
 struct Done {
   int status = 0;
   std::string text;
 };
 
-using Command = std::variant<ScanCommand, WhoCommand, AccountCommand, TrackCommand, ServeCommand, CtlCommand, Done>;
+using Command = std::variant<ScanCommand, WhoCommand, AccountCommand, TrackCommand, ServeCommand, CtlCommand, WatchCommand, Done>;
 Command parse(int argc, char** argv);
 
 }  // namespace orphan::cli
