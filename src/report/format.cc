@@ -109,8 +109,9 @@ std::string to_string(Addr address) {
 std::string to_string(const Frame& frame) {
   std::string text = frame.symbol.empty() ? fmt::format("0x{:x}", frame.address.value) : printable(frame.symbol);
   if (frame.is_inlined) return text + " (inlined)";
-  // Without an address only the function is known.
-  if (frame.address && !frame.symbol.empty()) text += fmt::format("+0x{:x}/0x{:x}", frame.offset, frame.symbol_size);
+  // With neither address nor size only the function is known.
+  bool has_offset = frame.address || frame.symbol_size != 0;
+  if (has_offset && !frame.symbol.empty()) text += fmt::format("+0x{:x}/0x{:x}", frame.offset, frame.symbol_size);
   if (!frame.module.empty()) text += fmt::format(" [{}]", printable(frame.module));
   return text;
 }

@@ -77,6 +77,12 @@ TEST(Format, AFrameLooksLikeTheKernelPrintsIt) {
   frame.is_inlined = true;
   EXPECT_EQ(to_string(frame), "widget_probe (inlined)");
   frame.is_inlined = false;
+  // Others print frames whose addresses are hidden.
+  frame.address = {};
+  EXPECT_EQ(to_string(frame), "widget_probe+0x41/0x1df [widget]");
+  frame.offset = frame.symbol_size = 0;
+  EXPECT_EQ(to_string(frame), "widget_probe [widget]");
+  frame.address = Addr{0xffffffffc01d2041};
   frame.symbol.clear();
   EXPECT_EQ(to_string(frame), "0xffffffffc01d2041 [widget]");
   frame.module.clear();

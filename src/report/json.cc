@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "base/verify.h"
+#include "base/fnv1a.h"
 #include "report/format.h"
 #include "report/json_parts.h"
 
@@ -16,24 +16,6 @@ namespace orphan {
 namespace {
 
 constexpr int kSchema = 1;
-
-class Fnv1a {
- public:
-  void add(u64 value) {
-    for (int shift = 0; shift < 64; shift += 8) add_byte(static_cast<u8>(value >> shift));
-  }
-  // With its length, so that "ab","c" and "a","bc" differ.
-  void add(std::string_view text) {
-    add(text.size());
-    for (char c : text) add_byte(static_cast<u8>(c));
-  }
-  u64 value() const { return value_; }
-
- private:
-  void add_byte(u8 byte) { value_ = (value_ ^ byte) * 0x100000001b3; }
-
-  u64 value_ = 0xcbf29ce484222325;
-};
 
 Json examined_json(const Report& report) {
   Tally all = examined(report);

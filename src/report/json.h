@@ -16,7 +16,7 @@ namespace orphan {
 std::string to_json(const Report& report);
 
 // 16 hexadecimal digits that name a group: the same in every scan of one boot of one kernel; over reboots too where its stack has
-// symbols. Hashed are kind, cache, object size and stack, with 64-bit FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/).
+// symbols. Hashed are kind, cache, object size and stack, with 64-bit FNV-1a.
 std::string leak_id(const Leak& leak);
 
 }  // namespace orphan

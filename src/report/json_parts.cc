@@ -11,7 +11,7 @@ namespace orphan {
 namespace {
 
 Json frame_json(const Frame& frame) {
-  bool has_offset = !frame.symbol.empty() && frame.address && !frame.is_inlined;
+  bool has_offset = !frame.symbol.empty() && (frame.address || frame.symbol_size != 0) && !frame.is_inlined;
   bool has_file = !frame.file.empty();
   Json json = Json::object();
   json["address"] = frame.address ? Json(to_string(frame.address)) : Json();

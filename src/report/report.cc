@@ -14,6 +14,7 @@ const char* to_string(BlockKind kind) {
     case BlockKind::Vmalloc: return "vmalloc";
     case BlockKind::PerCpu: return "per-cpu";
     case BlockKind::Pages: return "pages";
+    case BlockKind::Unknown: return "unknown";
   }
   bug("no such kind of block");
 }

@@ -22,6 +22,7 @@ bool fits(const orphan_record& record, const kernel::Owner& owner, u64 size_byte
              (record.kind == ORPHAN_PAGES && record.size <= size_bytes);
     case BlockKind::Vmalloc: return record.kind == ORPHAN_VMALLOC;
     case BlockKind::PerCpu: return record.kind == ORPHAN_PERCPU && record.size <= size_bytes;
+    case BlockKind::Unknown: break;
   }
   return false;
 }
