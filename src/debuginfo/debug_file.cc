@@ -110,11 +110,21 @@ void place_of_address(Dwarf_Die* unit, u64 address, Place& place) {
 
 }  // namespace
 
-Result<DebugFile> DebugFile::open(const std::string& path, std::string_view build_id) {
-  DebugFile file(TRY(ElfFile::open(path, build_id)));
+Result<DebugFile> DebugFile::with_symbols(ElfFile elf, const std::string& path) {
+  DebugFile file(std::move(elf));
   for (const CodeSymbol& symbol : file.elf_.code_symbols()) file.symbols_.emplace(symbol.name, symbol);
   if (file.symbols_.empty()) return Error{ErrorCode::BadData, "it has no symbols"}.in(path);
   return file;
+}
+
+Result<DebugFile> DebugFile::open(const std::string& path, std::string_view build_id) {
+  return with_symbols(TRY(ElfFile::open(path, build_id)), path);
+}
+
+Result<DebugFile> DebugFile::open_any(const std::string& path) {
+  ElfFile elf = TRY(ElfFile::open_any(path));
+  if (elf.dwarf() == nullptr) return Error{ErrorCode::BadData, "it has no debug information"}.in(path);
+  return with_symbols(std::move(elf), path);
 }
 
 std::optional<u64> DebugFile::address_of(const Frame& frame) const {

@@ -27,6 +27,8 @@ class DebugFile {
   // The file has to be of the image with this build-id (in hexadecimal) and to have debug information and symbols. The error
   // names the path.
   static Result<DebugFile> open(const std::string& path, std::string_view build_id);
+  // The same of a file that the user says is of this image.
+  static Result<DebugFile> open_any(const std::string& path);
 
   // What the frame is in, innermost first: functions inlined at this place, and last the one that the frame's symbol names.
   // The frame's address is one to return to: the place is that of the call before it. Empty: the file does not tell,
@@ -35,6 +37,7 @@ class DebugFile {
 
  private:
   explicit DebugFile(ElfFile elf) : elf_(std::move(elf)) {}
+  static Result<DebugFile> with_symbols(ElfFile elf, const std::string& path);
   std::optional<u64> address_of(const Frame& frame) const;
 
   ElfFile elf_;

@@ -166,6 +166,22 @@ TEST_F(DebugFileTest, ASeparateFileOfDebugInformationIsAsGood) {
   }
 }
 
+TEST_F(DebugFileTest, AFileThatTheUserNamesIsTakenWhateverItsBuild_IfItTellsLines) {
+  build_module("plug.ko");
+  build_module("stripped.ko", {"-g0"});
+  Result<DebugFile> file = DebugFile::open_any(path("plug.ko"));
+  ASSERT_TRUE(file) << file.error().text();
+  Result<DebugFile> same = open("plug.ko");
+  ASSERT_TRUE(same);
+  u64 size = sizes_of("plug.ko", "last").at(0);
+  Frame frame{.address = {}, .symbol = "last", .offset = size, .symbol_size = size};
+  EXPECT_NE(place_of(*file, frame), "");
+  EXPECT_EQ(place_of(*file, frame), place_of(*same, frame));
+  Result<DebugFile> stripped = DebugFile::open_any(path("stripped.ko"));
+  ASSERT_FALSE(stripped);
+  EXPECT_EQ(stripped.error().text(), path("stripped.ko") + ": it has no debug information");
+}
+
 TEST_F(DebugFileTest, AFileOfAnotherBuildIsRefused) {
   build_module("plug.ko");
   EXPECT_TRUE(open("plug.ko"));

@@ -76,7 +76,7 @@ std::string build_id_of(Elf* elf) {
   return text;
 }
 
-Result<ElfFile> ElfFile::open(const std::string& path, std::string_view build_id) {
+Result<ElfFile> ElfFile::begin(const std::string& path) {
   elf_version(EV_CURRENT);
   Fd fd = TRY(open_file(path, O_RDONLY | O_NONBLOCK));
   struct stat status;
@@ -85,22 +85,40 @@ Result<ElfFile> ElfFile::open(const std::string& path, std::string_view build_id
   if (!elf || elf_kind(elf.get()) != ELF_K_ELF || !is_of_this_byte_order(elf.get())) {
     return bad("it is no 64-bit ELF file of this byte order").in(path);
   }
-  std::string found = build_id_of(elf.get());
-  if (found != build_id) return Error{ErrorCode::BadData, fmt::format("{}: its build-id is {}, not {}", path, found, build_id)};
+  return ElfFile(std::move(fd), std::move(elf));
+}
 
-  ElfFile file(std::move(fd), std::move(elf));
-  if (is_relocatable(file.elf_.get())) {
-    for (auto step : {&ElfFile::place_sections, static_cast<Result<void> (ElfFile::*)()>(&ElfFile::relocate)}) {
-      Result<void> done = (file.*step)();
-      if (!done) return std::move(done).error().in(path);
-    }
-  }
-  file.dwarf_.reset(dwarf_begin_elf(file.elf_.get(), DWARF_C_READ, nullptr));
-  Dwarf_CU* first = nullptr;
-  if (!file.dwarf_ || dwarf_get_units(file.dwarf_.get(), nullptr, &first, nullptr, nullptr, nullptr, nullptr) != 0) {
-    return bad("it has no debug information").in(path);
-  }
+Result<ElfFile> ElfFile::open(const std::string& path, std::string_view build_id) {
+  ElfFile file = TRY(begin(path));
+  std::string found = build_id_of(file.elf_.get());
+  if (found != build_id) return Error{ErrorCode::BadData, fmt::format("{}: its build-id is {}, not {}", path, found, build_id)};
+  auto loaded = file.load_dwarf();
+  if (!loaded) return std::move(loaded).error().in(path);
+  if (!file.dwarf_) return bad("it has no debug information").in(path);
   return file;
+}
+
+Result<ElfFile> ElfFile::open_any(const std::string& path) {
+  ElfFile file = TRY(begin(path));
+  auto loaded = file.load_dwarf();
+  if (!loaded) return std::move(loaded).error().in(path);
+  return file;
+}
+
+bool ElfFile::is_relocatable() const {
+  return debuginfo::is_relocatable(elf_.get());
+}
+
+// Leaves no dwarf_ where there is none.
+Result<void> ElfFile::load_dwarf() {
+  if (is_relocatable()) {
+    TRY(place_sections());
+    TRY(relocate());
+  }
+  dwarf_.reset(dwarf_begin_elf(elf_.get(), DWARF_C_READ, nullptr));
+  Dwarf_CU* first = nullptr;
+  if (dwarf_ && dwarf_get_units(dwarf_.get(), nullptr, &first, nullptr, nullptr, nullptr, nullptr) != 0) dwarf_.reset();
+  return {};
 }
 
 u64 ElfFile::start_of_section(std::size_t index) const {

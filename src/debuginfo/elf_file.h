@@ -28,10 +28,14 @@ class ElfFile {
   // Only regular files are opened; compressed ones as far as libdw was built for it. With `build_id`, in hexadecimal, the file
   // has to have the same, and to have debug information. NotFound: there is no such file. The error names the path.
   static Result<ElfFile> open(const std::string& path, std::string_view build_id);
+  // Any: for who takes the user's word for it. dwarf() is null where the file has no debug information.
+  static Result<ElfFile> open_any(const std::string& path);
 
   // Those of sections that are executed, in the order of the file. Empty: it has no symbol table.
   std::vector<CodeSymbol> code_symbols() const;
   Dwarf* dwarf() const { return dwarf_.get(); }
+  // It is an object file, as modules are: the addresses of its symbols are none of memory.
+  bool is_relocatable() const;
 
  private:
   struct EndElf {
@@ -44,6 +48,8 @@ class ElfFile {
   using OwnedDwarf = std::unique_ptr<Dwarf, EndDwarf>;
   ElfFile(Fd fd, OwnedElf elf) : fd_(std::move(fd)), elf_(std::move(elf)) {}
 
+  static Result<ElfFile> begin(const std::string& path);
+  Result<void> load_dwarf();
   Result<void> place_sections();
   Result<void> relocate();
   Result<void> relocate(Elf_Scn* relocations, Elf_Scn* section) const;

@@ -8,23 +8,31 @@
 
 namespace orphan::debuginfo {
 
-Lines::Lines(std::vector<Image> images, Options options) : images_(std::move(images)), search_(std::move(options)) {}
+Lines::Lines(std::vector<Image> images, Options options)
+    : images_(std::move(images)), files_(options.files), search_(std::move(options)) {}
+
+bool Lines::use(Opened& image, const std::string& path, Result<DebugFile> file) {
+  if (!file) {
+    // What is wrong with the first file that is there tells most.
+    if (file.error().code() != ErrorCode::NotFound && image.result.reason.empty()) image.result.reason = file.error().text();
+    return false;
+  }
+  image.file = std::move(file).take();
+  image.result.path = path;
+  image.result.reason.clear();
+  return true;
+}
 
 void Lines::open(Opened& image) {
+  auto named = files_.find(image.result.image.module);
+  if (named != files_.end() && use(image, named->second, DebugFile::open_any(named->second))) return;
+  if (!image.result.reason.empty()) return;
   if (image.result.image.build_id.empty()) {
     image.result.reason = "its build-id is not known";
     return;
   }
   for (const std::string& path : search_.files_for(image.result.image)) {
-    Result<DebugFile> file = DebugFile::open(path, image.result.image.build_id);
-    if (file) {
-      image.file = std::move(file).take();
-      image.result.path = path;
-      image.result.reason.clear();
-      return;
-    }
-    // What is wrong with the first file that is there tells most.
-    if (file.error().code() != ErrorCode::NotFound && image.result.reason.empty()) image.result.reason = file.error().text();
+    if (use(image, path, DebugFile::open(path, image.result.image.build_id))) return;
   }
   if (image.result.reason.empty()) image.result.reason = "no file of it was found";
 }

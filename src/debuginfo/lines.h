@@ -41,10 +41,12 @@ class Lines {
     std::unordered_map<std::string, std::vector<Place>> places = {};  // by symbol, its size, and offset
   };
   Opened& image_of(const Frame& frame);
+  static bool use(Opened& image, const std::string& path, Result<DebugFile> file);
   void open(Opened& image);
   const std::vector<Place>& places_of(Opened& image, const Frame& frame);
 
   std::vector<Image> images_;
+  std::map<std::string, std::string> files_;  // Options::files
   Search search_;
   std::map<std::string, Opened> opened_;  // by module
 };

@@ -12,9 +12,10 @@
 namespace orphan::debuginfo {
 
 struct Options {
-  std::string release = {};                   // of the kernel, as in Report::release
-  std::vector<std::string> directories = {};  // the user's, looked at first
-  std::string system_root = {};               // stands before /usr/lib/debug and the others: a test has a tree of its own
+  std::string release = {};                       // of the kernel, as in Report::release
+  std::vector<std::string> directories = {};      // the user's, looked at first
+  std::map<std::string, std::string> files = {};  // by module: the user's word that this is its file, whatever its build-id
+  std::string system_root = {};                   // stands before /usr/lib/debug and the others: a test has a tree of its own
 };
 
 class Search {

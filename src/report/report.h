@@ -34,8 +34,8 @@ struct Tally {
 // What allocator a block came from.
 enum class BlockKind : u8 { Slab, LargeKmalloc, Vmalloc, PerCpu, Pages, Unknown };
 inline constexpr std::size_t kBlockKinds = 4;  // of a scan, without pages: these are judged apart, see PageReport
-// "slab", "large-kmalloc", "vmalloc", "per-cpu", "pages", "unknown": stable words of the JSON output. Unknown is only what somebody
-// else reported without saying it.
+// "slab", "large-kmalloc", "vmalloc", "per-cpu", "pages", "unknown": stable words of the JSON output. Unknown is only what
+// somebody else reported without saying it.
 const char* to_string(BlockKind kind);
 
 struct Frame {
