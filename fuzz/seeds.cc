@@ -14,7 +14,10 @@
 #include "kernel/fake_kallsyms.h"
 #include "kernel/fake_kernel.h"
 #include "kernel/recorded_source.h"
+#include "logs/test_reading.h"
 #include "memory/fake_core.h"
+#include "report/json.h"
+#include "report/sample_report.h"
 #include "track/saved_records.h"
 
 namespace orphan {
@@ -200,6 +203,21 @@ void write_cores(Folder folder) {
   folder.add(core.bytes());
 }
 
+void write_reports(Folder folder) {
+  using namespace logs::test;
+  for (std::string_view text : {k2_6_31, k3_4, kVendor3_10, k5_10, k6_1, k6_8, k2026, kPageOwner}) folder.add(text);
+  folder.add(framed(k2026, "<4>[   12.345678][  T812] kmemleak: ") +
+             "[ 13.5] kmemleak:   ... and 7 more object(s) with the same backtrace\n");
+  folder.add(framed(k6_8, "> Nov 27 06:49:44 box kernel: [   12.345678] kmemleak: ", "\r"));
+  folder.add("12 times, 48 pages:\n" + std::string(kPageOwner) + " f+0x1/0x2\n stack_count: 12\n");
+  folder.add(
+      "[ 1.5] kmemleak: Object 0x1000 (size 32):\n[ 1.5] kmemleak:   min_count = 1\n[ 1.5] kmemleak: 3 new suspected memory "
+      "leaks\n");
+  folder.add("widget_probe (widget.c:12) widget\n[&lt;c04e1234&gt;]\n[widget]\n");
+  folder.add(to_json(test::sample_report()));
+  folder.add(to_json(test::sample_outstanding()));
+}
+
 }  // namespace
 }  // namespace orphan
 
@@ -215,6 +233,7 @@ int main(int argc, char** argv) {
   write_detector_steps(Folder(root / "detector"));
   write_kallsyms(Folder(root / "kallsyms"));
   write_recordings(Folder(root / "recording"));
+  write_reports(Folder(root / "report"));
   write_saved_records(Folder(root / "saved_records"));
   write_page_maps(Folder(root / "page_map"));
   Folder(root / "vmcoreinfo").add(kInfo);

@@ -5,6 +5,7 @@
 
 #include "cli/account.h"
 #include "cli/outstanding.h"
+#include "cli/report.h"
 #include "cli/scan.h"
 #include "cli/serve.h"
 #include "cli/session.h"
@@ -32,5 +33,6 @@ int main(int argc, char** argv) {
   if (const ServeCommand* serve = std::get_if<ServeCommand>(&command)) return run_serve(*serve);
   if (const CtlCommand* ctl = std::get_if<CtlCommand>(&command)) return run_ctl(*ctl);
   if (const WatchCommand* watch = std::get_if<WatchCommand>(&command)) return run_watch(*watch);
+  if (const ReportCommand* report = std::get_if<ReportCommand>(&command)) return run_report(*report);
   return run_scan(std::get<ScanCommand>(command));
 }

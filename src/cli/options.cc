@@ -11,6 +11,8 @@
 #include <map>
 #include <optional>
 #include <sstream>
+#include <tuple>
+#include <utility>
 
 #include "cli/rules.h"
 #include "cli/version.h"
@@ -23,6 +25,9 @@ constexpr int kUsage = 2;
 constexpr u64 kMostSampleBytes = 1 << 30;
 constexpr u64 kLongestSeconds = 7 * 24 * 3600;
 constexpr u64 kLongestPeriod = 4'294'967;  // as milliseconds it fits 32 bits
+
+constexpr const char* kNoTerminal =
+    "orphan: --format=pprof: a profile is nothing for a terminal: give --output FILE, or redirect it\n";
 
 using Formats = std::map<std::string, Format>;
 const Formats kReportFormats{
@@ -370,11 +375,56 @@ void add_watch(CLI::App& app, WatchCommand& watch) {
       "Without root it samples what may be read, and names the rest once. Nothing is written to the kernel.");
 }
 
+void add_report(CLI::App& app, ReportCommand& report) {
+  CLI::App* sub = app.add_subcommand(
+      "report",
+      "Read what others found: group it, rank it, compare it. Reports of kmemleak, kernel logs, page_owner, JSON of orphan.");
+  sub->add_option("files", report.files, "text or JSON, also compressed with gzip or zstd; - is standard input")
+      ->check(complaint_about_name)
+      ->type_name("FILE")
+      ->required()
+      ->expected(1, -1);
+  sub->add_flag("--diff", report.diff, "of two FILEs, the older one first: what is new, has grown, or has gone");
+  sub->add_flag("-r,--recursive", report.recursive, "read all files in a FILE that is a directory, and below it");
+  add_format(sub, kReportFormats, report.format, "how it is written: text, kmemleak, json, pprof");
+  add_output(sub, report.output);
+  sub->add_option("--top", report.top, "only so many groups, those with the most bytes; by default 25 in the text, else all")
+      ->check(whole_number(1, 1'000'000'000))
+      ->type_name("N");
+  sub->add_option("--max-objects", report.max_objects, "keep at most so many single objects; totals are always exact")
+      ->check(whole_number(0, 1'000'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  for (auto [name, file, what] :
+       {std::tuple("--kallsyms", &report.kallsyms, "name frames without a symbol by FILE, a /proc/kallsyms saved in that boot"),
+        std::tuple("--vmlinux", &report.vmlinux, "the same by FILE, and lines of source where it has debug information")}) {
+    sub->add_option(name, *file, what)->check(complaint_about_name)->type_name("FILE");
+  }
+  add_list(sub, "--modules", "DIR", report.module_directories, "lines of source of modules, whose files are in DIR or below it");
+  sub->footer(
+      "Exit status: 0 no leaks in it, 1 leaks, 2 wrong usage, 3 could not read. With --diff 1 when something is new or has "
+      "grown.\n"
+      "What is not understood is told on standard error, with file and line, and passed over. Needs no root.");
+}
+
 // CLI11 asks for a subcommand before it complains about what stands in the place of one.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   std::vector<std::string> left = app.remaining();
   if (left.empty() || !app.get_subcommands().empty()) return error.what();
   return fmt::format("{}: no such command or option", left.front());
+}
+
+bool is_for_no_terminal(Format format, const std::string& output) {
+  return format == Format::Pprof && output.empty() && ::isatty(STDOUT_FILENO) != 0;
+}
+
+Command checked(ReportCommand report) {
+  if (report.diff && report.files.size() != 2)
+    return Done{kUsage, "orphan: --diff: takes two FILEs, the older one first; see orphan report --help\n"};
+  if (report.diff && report.format != Format::Text && report.format != Format::Json)
+    return Done{kUsage, "orphan: --format: with --diff it is text or json; see orphan report --help\n"};
+  if (is_for_no_terminal(report.format, report.output)) return Done{kUsage, kNoTerminal};
+  return report;
 }
 
 }  // namespace
@@ -398,6 +448,8 @@ Command parse(int argc, char** argv) {
   add_ctl(app, ctl);
   WatchCommand watch;
   add_watch(app, watch);
+  ReportCommand report;
+  add_report(app, report);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -407,9 +459,9 @@ Command parse(int argc, char** argv) {
     return Done{kUsage, fmt::format("orphan: {}; see orphan --help\n", complaint(app, error))};
   }
   for (const ScanCommand* command : {&scan, &track.scan}) {
-    if (command->format == Format::Pprof && command->output.empty() && ::isatty(STDOUT_FILENO) != 0)
-      return Done{kUsage, "orphan: --format=pprof: a profile is nothing for a terminal: give --output FILE, or redirect it\n"};
+    if (is_for_no_terminal(command->format, command->output)) return Done{kUsage, kNoTerminal};
   }
+  if (app.got_subcommand("report")) return checked(std::move(report));
   if (app.got_subcommand("who")) return who;
   if (app.got_subcommand("serve")) {
     const CLI::App* sub = app.get_subcommand("serve");

@@ -92,13 +92,26 @@ struct WatchCommand {
   std::vector<std::string> import;  // files; empty: this machine is watched
 };
 
+struct ReportCommand {
+  std::vector<std::string> files;  // "-": standard input
+  bool recursive = false;
+  bool diff = false;
+  Format format = Format::Text;
+  std::string output;      // empty: standard output
+  std::optional<u64> top;  // groups; nothing: as suits the format
+  u64 max_objects = 10'000;
+  std::string kallsyms, vmlinux;  // files; empty: none
+  std::vector<std::string> module_directories;
+};
+
 // Nothing to run: the text goes to standard output (help, version) or standard error, and the program ends.
 struct Done {
   int status = 0;
   std::string text;
 };
 
-using Command = std::variant<ScanCommand, WhoCommand, AccountCommand, TrackCommand, ServeCommand, CtlCommand, WatchCommand, Done>;
+using Command = std::variant<ScanCommand, WhoCommand, AccountCommand, TrackCommand, ServeCommand, CtlCommand, WatchCommand,
+                             ReportCommand, Done>;
 Command parse(int argc, char** argv);
 
 }  // namespace orphan::cli
