@@ -19,6 +19,7 @@
 #include "report/json.h"
 #include "report/sample_report.h"
 #include "track/saved_records.h"
+#include "watch/coding.h"
 
 namespace orphan {
 namespace {
@@ -193,6 +194,34 @@ constexpr std::string_view kInfo =
     "OFFSET(page.flags)=0\nSIZE(page)=64\nLENGTH(zone.free_area)=11\nNUMBER(pgtable_l5_enabled)=1\n"
     "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\nNUMBER(sme_mask)=0x800000000000\nKERNELOFFSET=1a000000\n";
 
+void write_watch_logs(Folder folder) {
+  folder.add(
+      "==== Thu Jan  1 00:05:00 UTC 1970 ====\nMemTotal: 255744 kB\nLowFree: 1024 kB\nHugePages_Total: 0\n"
+      "slabinfo - version: 2.1\nsize-4096 5 6 4096 1 1 : tunables 24 12 0 : slabdata 6 6 0\n"
+      "  PID  Uid     VmSize Stat Command\n   77 root       1m S   /usr/bin/leaker -x\n");
+  folder.add(
+      "2026-11-27T06:49:25.123+01:00\nslabinfo - version: 1.1 (SMP)\nkmem_cache 80 80 244 5 6 1 : 252 126\n"
+      "0xffffc90000000000-0xffffc90000005000   20480 f+0x1cd/0x270 [leaky] pages=4 vmalloc N0=4\n");
+  folder.add(
+      "Fri 27 Nov 2026 06:49:25 AM CET\r\nNode 0, zone   Normal      7     6      0\r\n12345.67 54321.00\r\n"
+      "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND\r\nroot 1 0.0 0.1 16000 5432 ? Ss Nov26 0:01 /sbin/init\r\n"
+      "some avg10=0.00 avg60=0.00 avg300=0.00 total=123\r\n4096 1 mm/slub.c:12 func:f\r\n1795762165\r\n");
+}
+
+void write_watch_samples(Folder folder) {
+  const watch::Row rows[] = {{{1, 100}, {2, -5}, {9, 1 << 30}}, {{1, 101}, {3, 7}, {9, 1 << 30}}};
+  auto text = [](const std::vector<std::byte>& bytes) { return std::string(fuzz::text_of(bytes)); };
+  const watch::Stamp stamps[] = {{1'700'000'000'000, 5000, 4000}, {1'700'000'300'000, 305'000, 4000}};
+  watch::ByteWriter columns;
+  for (u32 id : {1U, 4U}) {
+    watch::ColumnEncoder column;
+    for (u32 at : {0U, 1U, 2U, 7U, 8U}) column.put(at, at < 3 ? id : at * 1000);
+    column.finish(id, id == 4 ? 1 : 0, columns);
+  }
+  folder.add(piece(text(watch::encode_frame({}, rows[0]))) + piece(text(watch::encode_frame(rows[0], rows[1]))) +
+             piece(text(watch::encode_stamps(stamps))) + raw(u16{9}) + text(columns.bytes()));
+}
+
 void write_cores(Folder folder) {
   CoreFile core;
   core.add_note("CORE", 1, "registers");
@@ -238,4 +267,6 @@ int main(int argc, char** argv) {
   write_page_maps(Folder(root / "page_map"));
   Folder(root / "vmcoreinfo").add(kInfo);
   write_cores(Folder(root / "elf_core"));
+  write_watch_logs(Folder(root / "watch_log"));
+  write_watch_samples(Folder(root / "watch_samples"));
 }

@@ -97,6 +97,7 @@ std::optional<VmallocLine> parse_vmallocinfo(std::string_view line) {
   bool has_caller = word.find('+') != std::string_view::npos || word.starts_with("0x");
   if (has_caller) {
     result.caller = word.substr(0, word.find('+'));
+    if (result.caller.empty()) return std::nullopt;
     word = words.next();
     if (word.starts_with('[') && word.ends_with(']')) {
       result.module = word.substr(1, word.size() - 2);

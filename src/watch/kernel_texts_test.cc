@@ -76,7 +76,8 @@ TEST(KernelTexts, CallersOfVmallocAreFunctionsWithTheirModule) {
   EXPECT_EQ(parse_vmallocinfo("0xf0800000-0xf0802000    8192 vm_map_ram")->caller, "vm_map_ram");
   EXPECT_EQ(parse_vmallocinfo("0xf0800000-0xf0802000    8192 pages=3 vmalloc")->caller, "unknown");
   EXPECT_EQ(parse_vmallocinfo("0xf0800000-0xf0802000    8192")->caller, "unknown");
-  for (const char* other : {"", "0xf0800000", "0xf0800000-0xf0802000", "0xf0800000-0xf0802000 x", "a-b 8192 f+0x1"})
+  for (const char* other : {"", "0xf0800000", "0xf0800000-0xf0802000", "0xf0800000-0xf0802000 x", "a-b 8192 f+0x1",
+                            "0xf0800000-0xf0802000 8192 +0x1/0x2"})
     EXPECT_FALSE(parse_vmallocinfo(other)) << other;
 }
 
