@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "logs/log_line.h"
+
 namespace orphan::logs {
 namespace {
 
@@ -92,10 +94,9 @@ std::vector<Frame> stack_in(const Json& json) {
 std::vector<std::byte> bytes_of(std::string_view hex) {
   std::vector<std::byte> bytes;
   for (; hex.size() >= 2; hex.remove_prefix(2)) {
-    unsigned value = 0;
-    auto [end, error] = std::from_chars(hex.data(), hex.data() + 2, value, 16);
-    if (error != std::errc() || end != hex.data() + 2) return {};
-    bytes.push_back(static_cast<std::byte>(value));
+    auto value = hex_byte(hex);
+    if (!value) return {};
+    bytes.push_back(*value);
   }
   return bytes;
 }

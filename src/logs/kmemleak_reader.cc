@@ -27,13 +27,6 @@ bool take_address(std::string_view& text, Addr& address) {
   return take_number(text, address.value, 16);
 }
 
-std::optional<unsigned> hex_pair(std::string_view text) {
-  unsigned value = 0;
-  if (text.size() < 2) return std::nullopt;
-  auto [end, error] = std::from_chars(text.data(), text.data() + 2, value, 16);
-  return error == std::errc() && end == text.data() + 2 ? std::optional(value) : std::nullopt;
-}
-
 Memory take_memory(std::string_view& text) {
   if (skip(text, "(percpu) ")) return Memory::PerCpu;
   if (skip(text, "(phys) ")) return Memory::Physical;
@@ -191,9 +184,9 @@ bool KmemleakReader::take_row(std::string_view text) {
   std::vector<std::byte> row;
   for (; row.size() < wanted; text.remove_prefix(2)) {
     if (!row.empty() && !skip(text, " ")) return false;
-    auto value = hex_pair(text);
+    auto value = hex_byte(text);
     if (!value) return false;
-    row.push_back(static_cast<std::byte>(*value));
+    row.push_back(*value);
   }
   object_.contents.insert(object_.contents.end(), row.begin(), row.end());
   to_dump_ -= row.size();
@@ -251,7 +244,7 @@ bool KmemleakReader::take_answer(std::string_view text, bool is_indented) {
   constexpr auto kFields = std::to_array<std::string_view>({"min_count = ", "count = ", "flags = ", "checksum = "});
   if (starts_a_part(text) || std::ranges::any_of(kFields, [&](std::string_view field) { return text.starts_with(field); }))
     return true;
-  if (read_frame(text, is_indented) || (hex_pair(text) && (text.size() == 2 || text[2] == ' ')) || text.starts_with("... and "))
+  if (read_frame(text, is_indented) || (hex_byte(text) && (text.size() == 2 || text[2] == ' ')) || text.starts_with("... and "))
     return true;
   part_ = Part::None;
   return false;

@@ -73,7 +73,7 @@ std::string_view cleaned(std::string_view line, std::string& scratch) {
 void skip_quotes(std::string_view& line) {
   for (;;) {
     std::size_t at = line.find_first_not_of(' ');
-    if (at == std::string_view::npos || at > 2 || line[at] != '>') return;
+    if (at > 2 || line[at] != '>') return;
     line.remove_prefix(at + 1);
     if (line.starts_with(' ')) line.remove_prefix(1);
   }
@@ -83,7 +83,7 @@ void skip_quotes(std::string_view& line) {
 bool skip_level(std::string_view& line) {
   if (!line.starts_with('<')) return false;
   std::size_t end = line.find('>');
-  if (end == std::string_view::npos || end > 4 || !all_of(line.substr(1, end - 1), "0123456789")) return false;
+  if (end > 4 || !all_of(line.substr(1, end - 1), "0123456789")) return false;
   line.remove_prefix(end + 1);
   return true;
 }
@@ -240,6 +240,13 @@ bool take_number(std::string_view& text, u64& number, int base) {
   if (error != std::errc()) return false;
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   return true;
+}
+
+std::optional<std::byte> hex_byte(std::string_view text) {
+  std::string_view digits = text.substr(0, 2);
+  u64 value = 0;
+  bool is_byte = digits.size() == 2 && take_number(digits, value, 16) && digits.empty();
+  return is_byte ? std::optional(static_cast<std::byte>(value)) : std::nullopt;
 }
 
 LogLine read_log_line(std::string_view line, std::string& scratch) {

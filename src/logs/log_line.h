@@ -11,6 +11,8 @@
 // No library reads these, since nobody has ever defined them: they are what programs happen to print. Each is told by hand, from
 // the left, until none fits.
 #pragma once
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -35,5 +37,7 @@ bool skip(std::string_view& text, std::string_view word);
 void skip_blanks(std::string_view& text);
 // A number at the start of `text`, which is advanced; digits only, no sign. False: there is none, or it is too large.
 bool take_number(std::string_view& text, u64& number, int base = 10);
+// Of the two hexadecimal digits at the start of `text`.
+std::optional<std::byte> hex_byte(std::string_view text);
 
 }  // namespace orphan::logs

@@ -127,7 +127,7 @@ std::string to_text(const MergedReport& report, u64 top) {
   std::string out = report.leaks.empty() && !report.allocated.empty() ? "" : verdict(report.leaks, "leaked block");
   if (!report.allocated.empty()) out += verdict(report.allocated, "allocated block");
   print(out, "read: {}", counted(report.files, "file"));
-  if (report.hosts != report.files) print(out, " of {}", counted(report.hosts, "host"));
+  if (report.hosts != 0 && report.hosts != report.files) print(out, ", with blocks of {}", counted(report.hosts, "host"));
   if (report.failed_files != 0) print(out, "; {} could not be read", counted(report.failed_files, "other"));
   print(out, "; orphan {}\n", printable(report.version));
   out += table(report.leaks, report, top);
