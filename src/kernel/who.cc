@@ -120,7 +120,8 @@ class Asker {
     who.evidence = std::move(group.evidence);
     who.type = group.type;
     who.type_reason = group.type_reason;
-    if (!owner.caller) who.stack = std::move(group.stack);  // that stands in the first line
+    // A caller alone stands in the first line.
+    if (!owner.caller || group.stack.size() > 1) who.stack = std::move(group.stack);
     who.pid = object.pid;
     who.comm = object.comm;
     who.age_s = object.age_s;

@@ -78,7 +78,7 @@ TEST(MergedReport, ObjectsAreKeptUpToTheLimit_TotalsAreExact) {
 
 TEST(MergedReport, TheTextSaysWhatWhereAndHowOften) {
   EXPECT_EQ(to_text(merged({kOne, kOther}), kAll), R"(2 leaked blocks, 384 B, in 1 group
-read: 2 files; orphan 0.1.0
+read: 2 files, orphan 0.1.0
 
    COUNT       BYTES        SIZE  CACHE
        2       384 B       192 B  (cache not told)

@@ -129,7 +129,7 @@ std::string to_text(const MergedReport& report, u64 top) {
   print(out, "read: {}", counted(report.files, "file"));
   if (report.hosts != 0 && report.hosts != report.files) print(out, ", with blocks of {}", counted(report.hosts, "host"));
   if (report.failed_files != 0) print(out, "; {} could not be read", counted(report.failed_files, "other"));
-  print(out, "; orphan {}\n", printable(report.version));
+  print(out, ", orphan {}\n", printable(report.version));
   out += table(report.leaks, report, top);
   if (!report.allocated.empty())
     out += "\nALLOCATED; nobody says that it leaks\n" + table(report.allocated, report, top).substr(1);

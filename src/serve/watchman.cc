@@ -48,7 +48,7 @@ Answer told(std::string text) {
 }  // namespace
 
 void Watchman::Ticket::cancel() {
-  watchman->cancel(*this);
+  watchman_->cancel(*this);
 }
 
 Watchman::Watchman(Scanner& scanner, StateFile& state, Log& log, Options options)
@@ -92,7 +92,7 @@ std::shared_ptr<Watchman::Ticket> Watchman::post_read(Done done) {
 
 std::shared_ptr<Watchman::Ticket> Watchman::post(Request request) {
   auto ticket = std::make_shared<Ticket>();
-  ticket->watchman = this;
+  ticket->watchman_ = this;
   request.ticket = ticket;
   std::scoped_lock lock(mutex_);
   queue_.push_back(std::move(request));
@@ -104,7 +104,7 @@ void Watchman::cancel(Ticket& ticket) {
   std::optional<Request> waiting;
   {
     std::scoped_lock lock(mutex_);
-    ticket.is_cancelled = true;
+    ticket.is_cancelled_ = true;
     auto found = std::ranges::find(queue_, &ticket, [](const Request& request) { return request.ticket.get(); });
     if (found != queue_.end()) {
       waiting = std::move(*found);
@@ -185,7 +185,7 @@ void Watchman::run() {
 }
 
 bool Watchman::goes_on(const Ticket* ticket) const {
-  if (ticket != nullptr && ticket->is_cancelled) return false;
+  if (ticket != nullptr && ticket->is_cancelled_) return false;
   std::scoped_lock lock(mutex_);
   return !is_stopping_;
 }
@@ -196,7 +196,7 @@ void Watchman::wait(double seconds, const Ticket* ticket) {
     {
       std::unique_lock lock(mutex_);
       wake_.wait_until(lock, std::min(end, Clock::now() + kTick),
-                       [&] { return is_stopping_ || (ticket != nullptr && ticket->is_cancelled); });
+                       [&] { return is_stopping_ || (ticket != nullptr && ticket->is_cancelled_); });
     }
     // A recheck waits for a moment only, and often.
     if (seconds >= 1) scanner_.look_at_modules();

@@ -49,8 +49,8 @@ class Watchman {
 
    private:
     friend Watchman;
-    Watchman* watchman = nullptr;
-    std::atomic<bool> is_cancelled = false;
+    Watchman* watchman_ = nullptr;
+    std::atomic<bool> is_cancelled_ = false;
   };
 
   // All must outlive this.
