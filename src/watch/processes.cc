@@ -126,7 +126,6 @@ Processes::Processes(std::string proc, std::size_t top, i64 pss_budget_ns)
     : proc_(std::move(proc)),
       top_(top),
       pss_budget_ns_(pss_budget_ns),
-      pss_credit_ns_(0),
       page_bytes_(::sysconf(_SC_PAGESIZE)),
       has_file_counts_(has_file_counts(proc_)),
       by_rss_(kSlackPages),

@@ -37,7 +37,7 @@ class Processes {
 
   std::string proc_;
   std::size_t top_;
-  i64 pss_budget_ns_, pss_credit_ns_;
+  i64 pss_budget_ns_, pss_credit_ns_ = 0;
   u32 sample_ = 0;
   i64 page_bytes_;
   bool has_file_counts_;  // the size of PID/fd is the number of files (6.2)
