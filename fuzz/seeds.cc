@@ -14,6 +14,7 @@
 #include "kernel/fake_kallsyms.h"
 #include "kernel/fake_kernel.h"
 #include "kernel/recorded_source.h"
+#include "logs/slub_samples.h"
 #include "logs/test_reading.h"
 #include "memory/fake_core.h"
 #include "report/json.h"
@@ -247,6 +248,15 @@ void write_reports(Folder folder) {
   folder.add(to_json(test::sample_outstanding()));
 }
 
+void write_slub_traces(Folder folder) {
+  for (const logs::SlubSample& sample : logs::kSlubSamples) folder.add(sample.log);
+  folder.add(
+      "__MONOTONIC_TIMESTAMP=1\n_BOOT_ID=a\nMESSAGE=TRACE kmalloc-64 alloc 0x(____ptrval____) inuse=1 fp=0x1\n-- Reboot --\n");
+  folder.add("** 5 printk messages dropped ** [ 1.5] Function entered at [<c0012378>] from [<c0366d34>]\n");
+  folder.add("     12 f+0x26/0x90 waste=120/10 age=125/3500/9000 pid=1-116 cpus=0-1\n\tg+0x21/0x8b [leaky]\n");
+  folder.add("slabinfo - version: 2.1\ndentry 12345 13000 192 21 1 : tunables\n");
+}
+
 }  // namespace
 }  // namespace orphan
 
@@ -264,6 +274,7 @@ int main(int argc, char** argv) {
   write_recordings(Folder(root / "recording"));
   write_reports(Folder(root / "report"));
   write_saved_records(Folder(root / "saved_records"));
+  write_slub_traces(Folder(root / "slub_trace"));
   write_page_maps(Folder(root / "page_map"));
   Folder(root / "vmcoreinfo").add(kInfo);
   write_cores(Folder(root / "elf_core"));

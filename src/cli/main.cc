@@ -9,6 +9,7 @@
 #include "cli/scan.h"
 #include "cli/serve.h"
 #include "cli/session.h"
+#include "cli/slub_trace.h"
 #include "cli/track.h"
 #include "cli/watch.h"
 #include "cli/who.h"
@@ -34,5 +35,6 @@ int main(int argc, char** argv) {
   if (const CtlCommand* ctl = std::get_if<CtlCommand>(&command)) return run_ctl(*ctl);
   if (const WatchCommand* watch = std::get_if<WatchCommand>(&command)) return run_watch(*watch);
   if (const ReportCommand* report = std::get_if<ReportCommand>(&command)) return run_report(*report);
+  if (const SlubTraceCommand* trace = std::get_if<SlubTraceCommand>(&command)) return run_slub_trace(*trace);
   return run_scan(std::get<ScanCommand>(command));
 }

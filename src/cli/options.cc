@@ -32,6 +32,7 @@ constexpr const char* kNoTerminal =
 using Formats = std::map<std::string, Format>;
 const Formats kReportFormats{
     {"text", Format::Text}, {"kmemleak", Format::Kmemleak}, {"json", Format::Json}, {"pprof", Format::Pprof}};
+const Formats kTraceFormats{{"text", Format::Text}, {"json", Format::Json}, {"pprof", Format::Pprof}};
 const Formats kAnswerFormats{{"text", Format::Text}, {"json", Format::Json}};
 
 // CLI11's own range check lets nan through, takes numbers for hexadecimal, and prints limits with six decimals.
@@ -407,6 +408,46 @@ void add_report(CLI::App& app, ReportCommand& report) {
       "What is not understood is told on standard error, with file and line, and passed over. Needs no root.");
 }
 
+void add_slub_trace(CLI::App& app, SlubTraceCommand& trace) {
+  CLI::App* sub = app.add_subcommand(
+      "slub-trace",
+      "Say what stayed allocated by a kernel's log with a SLUB trace (slub_debug=T,CACHE), or by one that is taken now.");
+  auto* logs =
+      sub->add_option("logs", trace.logs, "in the order of their time, also compressed with gzip or zstd; - is standard input")
+          ->check(complaint_about_name)
+          ->type_name("LOG")
+          ->expected(1, -1);
+  auto is_cache = [](const std::string& name) {
+    bool is_name = !name.empty() && !name.starts_with('.') && name.find('/') == std::string::npos;
+    return is_name ? std::string() : fmt::format("'{}' is no name of a cache", name);
+  };
+  auto* live = sub->add_option("--live", trace.live, "no log: watch this cache of the running kernel")
+                   ->check(is_cache)
+                   ->type_name("CACHE")
+                   ->excludes(logs);
+  sub->add_option("--for", trace.live_s, "for so many seconds, or until ^C")
+      ->check(seconds())
+      ->type_name("SECONDS")
+      ->capture_default_str()
+      ->needs(live);
+  for (auto [name, file, what] :
+       {std::tuple("--slabinfo", &trace.slabinfo, "sizes of objects, by FILE, a /proc/slabinfo saved on that machine"),
+        std::tuple("--kallsyms", &trace.kallsyms, "name frames without a symbol by FILE, a /proc/kallsyms saved in that boot"),
+        std::tuple("--vmlinux", &trace.vmlinux, "the same by FILE, and lines of source where it has debug information")}) {
+    sub->add_option(name, *file, what)->check(complaint_about_name)->type_name("FILE");
+  }
+  add_list(sub, "--modules", "DIR", trace.module_directories, "lines of source of modules, whose files are in DIR or below it");
+  add_format(sub, kTraceFormats, trace.format, "how it is written: text, json, pprof");
+  add_output(sub, trace.output);
+  sub->add_option("--top", trace.top, "show so many groups in the text; JSON has all of them")
+      ->check(whole_number(0, 1'000'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  sub->footer(
+      "Exit status: 0 nothing stayed allocated, 1 something did, 2 wrong usage, 3 could not read.\n"
+      "What of a log is damaged is told on standard error, with file and line. Needs no root, but for --live.");
+}
+
 // CLI11 asks for a subcommand before it complains about what stands in the place of one.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   std::vector<std::string> left = app.remaining();
@@ -425,6 +466,13 @@ Command checked(ReportCommand report) {
     return Done{kUsage, "orphan: --format: with --diff it is text or json; see orphan report --help\n"};
   if (is_for_no_terminal(report.format, report.output)) return Done{kUsage, kNoTerminal};
   return report;
+}
+
+Command checked(SlubTraceCommand trace) {
+  if (trace.logs.empty() && trace.live.empty())
+    return Done{kUsage, "orphan: slub-trace: give it a LOG, or --live CACHE; see orphan slub-trace --help\n"};
+  if (is_for_no_terminal(trace.format, trace.output)) return Done{kUsage, kNoTerminal};
+  return trace;
 }
 
 }  // namespace
@@ -450,6 +498,8 @@ Command parse(int argc, char** argv) {
   add_watch(app, watch);
   ReportCommand report;
   add_report(app, report);
+  SlubTraceCommand slub_trace;
+  add_slub_trace(app, slub_trace);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -462,6 +512,7 @@ Command parse(int argc, char** argv) {
     if (is_for_no_terminal(command->format, command->output)) return Done{kUsage, kNoTerminal};
   }
   if (app.got_subcommand("report")) return checked(std::move(report));
+  if (app.got_subcommand("slub-trace")) return checked(std::move(slub_trace));
   if (app.got_subcommand("who")) return who;
   if (app.got_subcommand("serve")) {
     const CLI::App* sub = app.get_subcommand("serve");

@@ -104,6 +104,17 @@ struct ReportCommand {
   std::vector<std::string> module_directories;
 };
 
+struct SlubTraceCommand {
+  std::vector<std::string> logs;  // "-": standard input
+  std::string live;               // a cache; empty: logs are read
+  double live_s = 60;
+  std::string slabinfo, kallsyms, vmlinux;  // files; empty: none
+  std::vector<std::string> module_directories;
+  Format format = Format::Text;
+  std::string output;  // empty: standard output
+  u64 top = 25;        // groups, in the text
+};
+
 // Nothing to run: the text goes to standard output (help, version) or standard error, and the program ends.
 struct Done {
   int status = 0;
@@ -111,7 +122,7 @@ struct Done {
 };
 
 using Command = std::variant<ScanCommand, WhoCommand, AccountCommand, TrackCommand, ServeCommand, CtlCommand, WatchCommand,
-                             ReportCommand, Done>;
+                             ReportCommand, SlubTraceCommand, Done>;
 Command parse(int argc, char** argv);
 
 }  // namespace orphan::cli
