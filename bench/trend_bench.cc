@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::array kMemories{0.0, 0.5, 0.8, 0.9};
 constexpr std::array kThresholds{2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0};
-constexpr std::size_t kDefault = 3;  // of them
+constexpr std::size_t kDefault = 2;  // of them
 // What is asked of the default.
 constexpr double kLeastFound = 0.99, kMostFalse = 0.005;
 

@@ -11,6 +11,7 @@
 #include "cli/session.h"
 #include "cli/slub_trace.h"
 #include "cli/track.h"
+#include "cli/trend.h"
 #include "cli/watch.h"
 #include "cli/who.h"
 
@@ -36,5 +37,6 @@ int main(int argc, char** argv) {
   if (const WatchCommand* watch = std::get_if<WatchCommand>(&command)) return run_watch(*watch);
   if (const ReportCommand* report = std::get_if<ReportCommand>(&command)) return run_report(*report);
   if (const SlubTraceCommand* trace = std::get_if<SlubTraceCommand>(&command)) return run_slub_trace(*trace);
+  if (const TrendCommand* trend = std::get_if<TrendCommand>(&command)) return run_trend(*trend);
   return run_scan(std::get<ScanCommand>(command));
 }

@@ -448,6 +448,50 @@ void add_slub_trace(CLI::App& app, SlubTraceCommand& trace) {
       "What of a log is damaged is told on standard error, with file and line. Needs no root, but for --live.");
 }
 
+// "90m": a number with s, m, h or d behind it, in hours.
+std::optional<double> parse_duration(std::string_view text) {
+  constexpr std::string_view kUnits = "smhd";
+  constexpr double kHours[] = {1.0 / 3600, 1.0 / 60, 1, 24};
+  constexpr double kMost = 100 * 365 * 24;
+  std::size_t unit = text.empty() ? kUnits.npos : kUnits.find(text.back());
+  if (unit == kUnits.npos) return std::nullopt;
+  double value{};
+  const char* end = text.data() + text.size() - 1;
+  auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end || !(value > 0)) return std::nullopt;
+  double hours = value * kHours[unit];
+  return hours <= kMost ? std::optional(hours) : std::nullopt;
+}
+
+void add_trend(CLI::App& app, TrendCommand& trend) {
+  CLI::App* sub =
+      app.add_subcommand("trend", "Say what grows, from the samples of orphan watch: how fast, since when, and until when.");
+  add_path(sub, "--store", "FILE", trend.store, "the file of samples");
+  add_format(sub, kAnswerFormats, trend.format, "how the answer is written: text, json");
+  add_output(sub, trend.output);
+  sub->add_option_function<std::string>(
+         "--since", [&trend](const std::string& text) { trend.since_h = *parse_duration(text); },
+         "look only at the last so long: a number with s, m, h or d; by default, at all since the last boot")
+      ->check([](const std::string& text) {
+        return parse_duration(text) ? std::string() : fmt::format("'{}' is not a duration, like 90m, 6h or 2d", text);
+      })
+      ->type_name("DURATION");
+  add_size(sub, "--min-rate", trend.min_bytes_a_day, "what grows by less a day is flat; by default 1M");
+  sub->add_option("--threshold", trend.threshold,
+                  "so many standard errors a slope has to be above 0; docs/trend.md has what that means")
+      ->check(number<double>("a number", 1, 100))
+      ->type_name("N")
+      ->capture_default_str();
+  sub->add_option("--top", trend.top, "show so many series that are not flat in the text; JSON has all of them")
+      ->check(whole_number(0, 1'000'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  sub->add_flag("--alarm", trend.alarm, "let the exit status say whether something leaks");
+  sub->footer(
+      "Exit status: 0 done, 2 wrong usage, 3 could not read. With --alarm: 0 nothing grows, 1 something leaks, 2 wrong usage,\n"
+      "3 could not read, 4 not enough data. Nothing but the file is read.");
+}
+
 // CLI11 asks for a subcommand before it complains about what stands in the place of one.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   std::vector<std::string> left = app.remaining();
@@ -500,6 +544,8 @@ Command parse(int argc, char** argv) {
   add_report(app, report);
   SlubTraceCommand slub_trace;
   add_slub_trace(app, slub_trace);
+  TrendCommand trend;
+  add_trend(app, trend);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -523,6 +569,7 @@ Command parse(int argc, char** argv) {
   }
   if (app.got_subcommand("ctl")) return ctl;
   if (app.got_subcommand("watch")) return watch;
+  if (app.got_subcommand("trend")) return trend;
   if (app.got_subcommand("track")) {
     if (track.sample_bytes > kMostSampleBytes)
       return Done{kUsage, "orphan: --sample-bytes: 1G is the most; without large allocations there would be no notes at all\n"};

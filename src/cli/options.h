@@ -115,6 +115,17 @@ struct SlubTraceCommand {
   u64 top = 25;        // groups, in the text
 };
 
+struct TrendCommand {
+  std::string store = "/var/lib/orphan/watch.db";
+  Format format = Format::Text;  // or Json
+  std::string output;            // empty: standard output
+  double since_h = 0;            // only so long before the last sample; 0: all of the boot
+  u64 min_bytes_a_day = 1 << 20;
+  double threshold = 3.5;
+  u64 top = 20;
+  bool alarm = false;
+};
+
 // Nothing to run: the text goes to standard output (help, version) or standard error, and the program ends.
 struct Done {
   int status = 0;
@@ -122,7 +133,7 @@ struct Done {
 };
 
 using Command = std::variant<ScanCommand, WhoCommand, AccountCommand, TrackCommand, ServeCommand, CtlCommand, WatchCommand,
-                             ReportCommand, SlubTraceCommand, Done>;
+                             ReportCommand, SlubTraceCommand, TrendCommand, Done>;
 Command parse(int argc, char** argv);
 
 }  // namespace orphan::cli

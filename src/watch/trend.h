@@ -20,8 +20,8 @@ enum class Verdict : u8 {
 std::string_view word(Verdict verdict);
 
 struct TrendOptions {
-  // So many standard errors the slope has to be from 0. 4: one series in 30,000 that is noise alone.
-  double threshold = 4;
+  // So many standard errors the slope has to be from 0. 3.5: one series in 4,000 that is noise alone.
+  double threshold = 3.5;
   // Slower growth is none, an hour.
   double min_rate = 0;
 };

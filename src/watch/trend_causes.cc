@@ -3,8 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <numbers>
+#include <utility>
 
 #include "base/verify.h"
+#include "watch/trend_squares.h"
 
 namespace orphan::watch {
 namespace {
@@ -28,10 +32,14 @@ constexpr std::array<Account, 11> kAccounts{{
     {"Cached", "page cache", false, true},
 }};
 
+constexpr double kDay = 24, kDaysOfCycle = 2;
+
 class Explainer {
  public:
   Explainer(std::span<const double> time_h, std::span<const TrendInput> inputs, std::size_t most)
-      : time_h_(time_h), inputs_(inputs), most_(most) {}
+      : time_h_(time_h), inputs_(inputs), most_(most), weights_(time_h.size()) {
+    weigh();
+  }
 
   Fall run() const {
     Fall fall;
@@ -66,12 +74,32 @@ class Explainer {
   }
 
   double slope(const TrendInput& input) const {
-    std::vector<double> values(time_h_.size());
+    double sum = 0;
     for (std::size_t i = 0; i < input.at.size(); ++i) {
-      VERIFY(input.at[i] < values.size());
-      values[input.at[i]] = input.values[i];
+      VERIFY(input.at[i] < weights_.size());
+      sum += weights_[input.at[i]] * input.values[i];
     }
-    return plain_slope(time_h_, values);
+    return sum;
+  }
+
+  // The slope is a weighted sum of the values. The weights are what of the time is neither a level nor a daily cycle: so half a
+  // cycle at the end of the samples is no slope.
+  void weigh() {
+    if (time_h_.size() < 2) return;
+    TrendColumn since_h;
+    for (double hour : time_h_) since_h.push_back(hour - time_h_[0]);
+    Squares squares(since_h);
+    squares.add(TrendColumn(time_h_.size(), 1));
+    if (since_h.back() >= kDaysOfCycle * kDay) {
+      for (double turns : {1, 2}) {
+        for (double shift : {0.0, std::numbers::pi / 2}) {
+          TrendColumn column;
+          for (double hour : since_h) column.push_back(std::sin(2 * std::numbers::pi * turns * hour / kDay + shift));
+          squares.add(std::move(column));
+        }
+      }
+    }
+    for (std::size_t i = 0; i < weights_.size() && squares.rest() > 0; ++i) weights_[i] = squares.residuals()[i] / squares.rest();
   }
 
   double slope_of(std::string_view line) const {
@@ -94,10 +122,11 @@ class Explainer {
     auto add = [&](Kind kind, std::string_view field) {
       for (const TrendInput& input : inputs_) {
         if (input.series.kind != kind || input.series.field != field || input.at.empty()) continue;
+        if (kind == Kind::Slab && is_reclaimable(input.series) != (line == "SReclaimable")) continue;
         part.parts.push_back({.name = input.series.name, .is_kernel = part.is_kernel, .rate = slope(input)});
       }
     };
-    if (line == "SUnreclaim") add(Kind::Slab, "bytes");
+    if (line == "SUnreclaim" || line == "SReclaimable") add(Kind::Slab, "bytes");
     if (line == "VmallocUsed") add(Kind::Vmalloc, "bytes");
     if (line == "AnonPages") add(Kind::Process, "rss");
     std::erase_if(part.parts, [](const FallPart& one) { return one.rate <= 0; });
@@ -109,9 +138,17 @@ class Explainer {
   std::span<const double> time_h_;
   std::span<const TrendInput> inputs_;
   std::size_t most_;
+  std::vector<double> weights_;
 };
 
 }  // namespace
+
+bool is_reclaimable(const Series& series) {
+  if (series.kind != Kind::Slab) return false;
+  constexpr std::array<std::string_view, 5> kNames{"dentry", "buffer_head", "radix_tree_node", "xfs_inode", "xfs_ili"};
+  return std::ranges::find(kNames, series.name) != kNames.end() || series.name.ends_with("inode_cache") ||
+         series.name.ends_with("_inode") || series.name.starts_with("kmalloc-rcl-");
+}
 
 Fall explain_fall(std::span<const double> time_h, std::span<const TrendInput> inputs, std::size_t most) {
   return Explainer(time_h, inputs, most).run();

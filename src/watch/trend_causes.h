@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What takes the memory that becomes less: parts of its fall that add up. Each is the plain slope of a series over the same
-// samples; slopes are linear, so that what the parts leave over is the slope of what nobody accounts for.
+// What takes the memory that becomes less: parts of its fall that add up. Each is the slope of a series over the same
+// samples, by least squares and with a daily cycle taken out; such slopes are linear, so that what the parts leave over is the
+// slope of what nobody accounts for.
 #pragma once
 #include <span>
 #include <string>
@@ -35,6 +36,9 @@ struct Fall {
   double kernel = 0, user = 0;  // of what is explained
   std::vector<FallPart> parts;  // all of them, the largest first
 };
+
+// Caches that file systems fill with what was read, by their names: slabinfo does not say it.
+bool is_reclaimable(const Series& series);
 
 // `most`: so many parts of a part.
 Fall explain_fall(std::span<const double> time_h, std::span<const TrendInput> inputs, std::size_t most);

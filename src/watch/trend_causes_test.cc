@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numbers>
 
 namespace orphan::watch {
 namespace {
@@ -71,6 +72,28 @@ TEST(Causes, WhatBeganLaterTookItsMemoryThen) {
   Fall fall = explain_fall(times(), inputs, 5);
   ASSERT_EQ(fall.parts[0].parts.size(), 1U);
   EXPECT_GT(fall.parts[0].parts[0].rate, 1e8);
+}
+
+TEST(Causes, HalfADailyCycleAtTheEndIsNoFall) {
+  std::vector<double> time_h;
+  for (std::size_t i = 0; i < 60; ++i) time_h.push_back(static_cast<double>(i));
+  TrendInput free;
+  free.series.field = "MemAvailable";
+  for (u32 i = 0; i < 60; ++i) {
+    free.at.push_back(i);
+    free.values.push_back(1e9 - 1e6 * i - 1e8 * std::sin(i / 24.0 * 2 * std::numbers::pi));
+  }
+  EXPECT_NEAR(explain_fall(time_h, std::vector{free}, 5).rate, 1e6, 1);
+}
+
+TEST(Causes, CachesThatShrinkOnDemandAreNoPartOfWhatDoesNot) {
+  std::vector<TrendInput> inputs{line("MemFree", -9e6), line("SUnreclaim", 5e6), line("SReclaimable", 4e6)};
+  inputs.push_back(input(Kind::Slab, "dentry", "bytes", 4e6));
+  inputs.push_back(input(Kind::Slab, "kmalloc-64", "bytes", 5e6));
+  Fall fall = explain_fall(times(), inputs, 5);
+  ASSERT_EQ(fall.parts.size(), 2U);
+  EXPECT_EQ(fall.parts[0].parts[0].name, "kmalloc-64");
+  EXPECT_EQ(fall.parts[1].parts[0].name, "dentry");
 }
 
 TEST(Causes, StacksThatAreMappedCountOnce) {

@@ -72,8 +72,8 @@ class Fitter {
   }
 
  private:
-  std::vector<Column> columns(const TrendPart& part) const {
-    std::vector<Column> result(width(part));
+  std::vector<TrendColumn> columns(const TrendPart& part) const {
+    std::vector<TrendColumn> result(width(part));
     for (std::size_t c = 0; c < result.size(); ++c) {
       for (std::size_t i = 0; i < grid_.size(); ++i)
         result[c].push_back(column_at(part, c, {grid_.time_h[i], grid_.widths_h[i]}, axis_));
@@ -84,7 +84,7 @@ class Fitter {
   Squares squares(const std::vector<TrendPart>& parts, const Whitener& whitener) const {
     Squares result(whitener(values_));
     for (const TrendPart& part : parts) {
-      for (const Column& column : columns(part)) result.add(whitener(column));
+      for (const TrendColumn& column : columns(part)) result.add(whitener(column));
     }
     return result;
   }
@@ -108,7 +108,7 @@ class Fitter {
   // Where neighbouring stretches of what the fit leaves over differ most.
   std::vector<TrendPart> steps_to_try() const {
     Whitener whitener(grid_.gaps, 0, Whitener::First::Kept);
-    const Column rest = squares(parts_, whitener).residuals();
+    const TrendColumn rest = squares(parts_, whitener).residuals();
     std::size_t reach = std::clamp<std::size_t>(rest.size() / 8, 2, 8);
     std::vector<double> sums{0};
     for (double value : rest) sums.push_back(sums.back() + value);
@@ -139,7 +139,7 @@ class Fitter {
     const Squares base = squares(parts, whitener);
     for (std::size_t place = 1; place < kPlacesOfStep; ++place) {
       double share = static_cast<double>(place) / static_cast<double>(kPlacesOfStep);
-      std::vector<Column> step = columns({Kind::Step, axis_.span_h * share});
+      std::vector<TrendColumn> step = columns({Kind::Step, axis_.span_h * share});
       step[0] = whitener(step[0]);
       if (likelihood(base.rest_with(step), whitener) > with_line + kClearly) return true;
     }
@@ -205,8 +205,8 @@ class Fitter {
         Whitener whitener(grid_.gaps, memory, Whitener::First::Left);
         const Squares base = squares(parts_, whitener);
         for (std::size_t i = 0; i < tried.size(); ++i) {
-          std::vector<Column> white;
-          for (const Column& column : columns(tried[i])) white.push_back(whitener(column));
+          std::vector<TrendColumn> white;
+          for (const TrendColumn& column : columns(tried[i])) white.push_back(whitener(column));
           best[i] = std::max(best[i], likelihood(base.rest_with(white), whitener));
         }
       }
@@ -253,7 +253,7 @@ class Fitter {
 
   // Of deviations from the fit, which are smaller than those from the truth and swing back sooner: each column that was fitted
   // takes some of the memory with it (Marriott and Pope, 1954; Kendall, 1954).
-  double memory_of(const Column& deviations, std::size_t fitted) const {
+  double memory_of(const TrendColumn& deviations, std::size_t fitted) const {
     double product = 0, square = 0;
     for (std::size_t i = 1; i < deviations.size(); ++i) {
       if (grid_.gaps[i] != 1) continue;
@@ -269,11 +269,11 @@ class Fitter {
     return std::max(corrected, 0.0);
   }
 
-  Column deviations(const std::vector<double>& factors) const {
-    Column result = values_;
+  TrendColumn deviations(const std::vector<double>& factors) const {
+    TrendColumn result = values_;
     std::size_t place = 0;
     for (const TrendPart& part : parts_) {
-      for (const Column& column : columns(part)) {
+      for (const TrendColumn& column : columns(part)) {
         for (std::size_t i = 0; i < result.size(); ++i) result[i] -= factors[place] * column[i];
         ++place;
       }
@@ -325,7 +325,7 @@ class Fitter {
   const Grid& grid_;
   TrendAxis axis_;
   double scale_ = 1, origin_ = 0;
-  Column values_;
+  TrendColumn values_;
   std::vector<TrendPart> parts_{{Kind::Level, 0}, {Kind::Line, 0}};
 };
 

@@ -12,11 +12,11 @@ namespace {
 
 constexpr double kMadeUp = 1e-6;  // of a column's length that is its own
 
-double product(const Column& a, const Column& b) {
+double product(const TrendColumn& a, const TrendColumn& b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
 }
 
-void subtract(Column& from, double factor, const Column& column) {
+void subtract(TrendColumn& from, double factor, const TrendColumn& column) {
   for (std::size_t i = 0; i < from.size(); ++i) from[i] -= factor * column[i];
 }
 
@@ -35,19 +35,19 @@ Whitener::Whitener(std::span<const std::size_t> gaps, double memory, First first
   }
 }
 
-Column Whitener::operator()(const Column& column) const {
-  Column result;
+TrendColumn Whitener::operator()(const TrendColumn& column) const {
+  TrendColumn result;
   result.reserve(column.size());
   if (is_first_kept_) result.push_back(column[0] * weights_[0]);
   for (std::size_t i = 1; i < column.size(); ++i) result.push_back((column[i] - decays_[i] * column[i - 1]) * weights_[i]);
   return result;
 }
 
-Squares::Squares(Column values) : residuals_(std::move(values)), rest_(product(residuals_, residuals_)) {}
+Squares::Squares(TrendColumn values) : residuals_(std::move(values)), rest_(product(residuals_, residuals_)) {}
 
-bool Squares::make_orthogonal(Column& column, std::vector<double>& parts) const {
+bool Squares::make_orthogonal(TrendColumn& column, std::vector<double>& parts) const {
   double length = std::sqrt(product(column, column));
-  for (const Column& unit : units_) {
+  for (const TrendColumn& unit : units_) {
     double part = unit.empty() ? 0 : product(unit, column);
     if (!unit.empty()) subtract(column, part, unit);
     parts.push_back(part);
@@ -59,7 +59,7 @@ bool Squares::make_orthogonal(Column& column, std::vector<double>& parts) const 
   return true;
 }
 
-void Squares::add(Column column) {
+void Squares::add(TrendColumn column) {
   std::vector<double> parts;
   if (!make_orthogonal(column, parts)) {
     column.clear();
@@ -73,14 +73,14 @@ void Squares::add(Column column) {
   along_.push_back(along);
 }
 
-double Squares::rest_with(std::span<const Column> columns) const {
+double Squares::rest_with(std::span<const TrendColumn> columns) const {
   double rest = rest_;
-  std::vector<Column> own;
-  for (Column column : columns) {
+  std::vector<TrendColumn> own;
+  for (TrendColumn column : columns) {
     std::vector<double> parts;
     double length = std::sqrt(product(column, column));
     if (!make_orthogonal(column, parts)) continue;
-    for (const Column& other : own) subtract(column, product(other, column), other);
+    for (const TrendColumn& other : own) subtract(column, product(other, column), other);
     double left = std::sqrt(product(column, column));
     if (left <= kMadeUp * length || left <= kMadeUp) continue;
     for (double& value : column) value /= left;

@@ -8,7 +8,7 @@
 
 namespace orphan::watch {
 
-using Column = std::vector<double>;
+using TrendColumn = std::vector<double>;
 
 // Turns a column of points into one in which noise with this memory is independent and of one size.
 class Whitener {
@@ -18,7 +18,7 @@ class Whitener {
   enum class First { Kept, Left };
   Whitener(std::span<const std::size_t> gaps, double memory, First first);
 
-  Column operator()(const Column& column) const;
+  TrendColumn operator()(const TrendColumn& column) const;
   std::size_t points() const { return is_first_kept_ ? decays_.size() : decays_.size() - 1; }
   // The sum of the logarithms of the variances that the points had.
   double log_variances() const { return log_variances_; }
@@ -32,24 +32,24 @@ class Whitener {
 
 class Squares {
  public:
-  explicit Squares(Column values);
+  explicit Squares(TrendColumn values);
   // A column that the ones before it can make up gets the factor 0.
-  void add(Column column);
+  void add(TrendColumn column);
 
   double rest() const { return rest_; }  // the sum of squares that is left over
-  const Column& residuals() const { return residuals_; }
+  const TrendColumn& residuals() const { return residuals_; }
   // What rest() would be with these columns, too.
-  double rest_with(std::span<const Column> columns) const;
+  double rest_with(std::span<const TrendColumn> columns) const;
   std::vector<double> factors() const;
   // The variance of a weighted sum of factors, for noise of variance 1; infinite if a column with a weight was made up.
   double variance_of(std::span<const double> weights) const;
 
  private:
-  bool make_orthogonal(Column& column, std::vector<double>& parts) const;
+  bool make_orthogonal(TrendColumn& column, std::vector<double>& parts) const;
 
-  Column residuals_;
+  TrendColumn residuals_;
   double rest_ = 0;
-  std::vector<Column> units_;               // orthogonal, of length 1; empty for a column that was made up
+  std::vector<TrendColumn> units_;          // orthogonal, of length 1; empty for a column that was made up
   std::vector<std::vector<double>> upper_;  // of each column: its parts along the units, its own last
   std::vector<double> along_;               // the values along the units
 };
