@@ -24,7 +24,7 @@ double median_gap(std::span<const double> time_h) {
 
 double quantile(std::span<double> values, double share) {
   VERIFY(!values.empty());
-  auto place = static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5);
+  auto place = static_cast<std::size_t>(std::lround(share * static_cast<double>(values.size() - 1)));
   auto nth = values.begin() + static_cast<std::ptrdiff_t>(place);
   std::nth_element(values.begin(), nth, values.end());
   return *nth;
@@ -74,7 +74,7 @@ Grid make_grid(std::span<const double> time_h, std::span<const double> values, s
   std::size_t last = 0;
   for (std::size_t i = 0; i < plain.size(); ++i) {
     double since_h = time_h[i] - time_h.front();
-    auto bin = static_cast<std::size_t>(since_h / grid.step_h + 0.5);
+    auto bin = static_cast<std::size_t>(std::lround(since_h / grid.step_h));
     if (counts.empty() || bin != last) {
       grid.gaps.push_back(counts.empty() ? 0 : bin - last);
       grid.time_h.push_back(0);

@@ -17,8 +17,8 @@ constexpr std::array<std::string_view, 8> kUsedMemory{"SUnreclaim",    "VmallocU
 // Only for the sums.
 constexpr std::array<std::string_view, 4> kOtherMemory{"MemTotal", "SReclaimable", "Cached", "Hugetlb"};
 
-template <std::size_t n>
-bool is_one_of(const std::array<std::string_view, n>& words, std::string_view word) {
+template <std::size_t N>
+bool is_one_of(const std::array<std::string_view, N>& words, std::string_view word) {
   return std::ranges::find(words, word) != words.end();
 }
 

@@ -17,8 +17,8 @@ constexpr double kDay = 24;
 constexpr std::size_t kNameWidth = 42;
 
 std::string amount(double value, Unit unit) {
-  const char* sign = value < 0 ? "-" : "";
   double size = std::abs(value);
+  const char* sign = value < 0 && (unit != Unit::Bytes || size >= 1) ? "-" : "";  // what is less than a byte has none
   if (unit == Unit::Bytes) return sign + human_bytes(static_cast<u64>(std::min(size, 1e18)));
   return size < 10 ? fmt::format("{}{:.2g}", sign, size) : fmt::format("{}{:.0f}", sign, size);
 }
