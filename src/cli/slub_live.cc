@@ -86,7 +86,7 @@ LiveFindings look_at_tracks(const SlubTraceCommand& command, const TrackFiles& f
   return live;
 }
 
-// What the trace costs, before it begins to.
+// What the trace costs that is on now.
 void warn(const std::string& cache) {
   say(fmt::format(
       "each allocation and each free of {} prints some 30 lines, and a free the object's contents, too: a busy cache slows "
@@ -103,8 +103,8 @@ Result<LiveFindings> look_at_log(const SlubTraceCommand& command, const std::str
   std::string state = TRY(read_file(trace_file));
   auto kmsg = TRY(logs::Kmsg::open("/dev/kmsg"));
   std::optional<logs::SlubSwitch> on;
-  warn(command.live);
   if (!state.starts_with('1')) on.emplace(TRY(logs::SlubSwitch::switch_on(trace_file, command.live)));
+  warn(command.live);
   logs::SlubTrace trace([](u64, std::string_view) {});
   Progress progress;
   TRY(kmsg.follow({.seconds = command.live_s,

@@ -148,7 +148,7 @@ bool skip_host(std::string_view& rest, std::string_view& host) {
 
 // "kern  :warn  : ".
 bool skip_facility(std::string_view& rest) {
-  if (!rest.starts_with("kern") && !rest.starts_with("user")) return false;
+  if ((rest[0] != 'k' && rest[0] != 'u') || (!rest.starts_with("kern") && !rest.starts_with("user"))) return false;
   std::size_t first = find(rest.substr(0, kMaxBracket), ':');
   if (first == std::string_view::npos || first > 7) return false;
   std::size_t second = find(rest.substr(first + 1, kMaxBracket), ':');
@@ -159,7 +159,7 @@ bool skip_facility(std::string_view& rest) {
 }
 
 bool skip_word(std::string_view& rest, std::string_view word) {
-  if (!rest.starts_with(word)) return false;
+  if (rest[0] != word[0] || !rest.starts_with(word)) return false;
   rest.remove_prefix(word.size());
   return true;
 }
@@ -172,16 +172,10 @@ bool skip_one(std::string_view& rest, SlubLine& read) {
     bool is_date = rest.size() > 10 && rest[4] == '-' && rest[7] == '-';
     return is_date ? skip_date(rest, read.host) : skip_kmsg(rest, read.caller);
   }
-  switch (first) {
-    case 'M':
-      if (skip_word(rest, "MESSAGE=")) return true;
-      break;
-    case 'k':
-      if (skip_word(rest, kKernel)) return true;
-      break;
-    default: break;
-  }
-  bool is_date = rest.size() > 4 && rest[3] == ' ' && (month_of(rest) != 0 || is_day_of_week(rest));
+  if (skip_word(rest, "MESSAGE=") || skip_word(rest, kKernel)) return true;
+  // "Nov 27 06:49:44 " by its shape, or anything else with such a name first.
+  bool is_syslog = rest.size() > 16 && rest[3] == ' ' && rest[6] == ' ' && rest[9] == ':' && rest[12] == ':' && rest[15] == ' ';
+  bool is_date = is_syslog || (rest.size() > 4 && rest[3] == ' ' && (month_of(rest) != 0 || is_day_of_week(rest)));
   if (is_date) return skip_date(rest, read.host);
   if (skip_facility(rest)) return true;
   return read.host.empty() && !read.prefix.empty() && skip_host(rest, read.host);
@@ -264,7 +258,8 @@ SlubLine split_slub_line(std::string_view line) {
   std::string_view rest = line;
   for (int i = 0; i < kMaxPrefixes && !rest.empty(); ++i) {
     // A frame of a stack, and most that is indented, has all of its prefixes behind it.
-    if (rest[0] == ' ' || rest.starts_with("[<") || !skip_one(rest, read)) break;
+    bool is_frame = rest[0] == ' ' || (rest[0] == '[' && rest.size() > 1 && rest[1] == '<');
+    if (is_frame || !skip_one(rest, read)) break;
     read.prefix = line.substr(0, line.size() - rest.size());
   }
   read.message = rest;

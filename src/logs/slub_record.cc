@@ -11,8 +11,13 @@ constexpr std::string_view kTrace = "TRACE ";
 constexpr std::size_t kMaxName = 512;  // KSYM_NAME_LEN
 constexpr std::size_t kMaxCache = 256;
 
+// Most texts differ in the first character: that one is not worth a call.
+bool starts_with(std::string_view text, std::string_view word) {
+  return !text.empty() && text[0] == word[0] && text.starts_with(word);
+}
+
 bool skip(std::string_view& text, std::string_view word) {
-  if (!text.starts_with(word)) return false;
+  if (!starts_with(text, word)) return false;
   text.remove_prefix(word.size());
   return true;
 }
@@ -51,7 +56,7 @@ void take_brackets(std::string_view& text, u64& address) {
   for (;;) {
     std::string_view rest = text;
     skip_blanks(rest);
-    if (rest.starts_with("([<")) rest.remove_prefix(1);
+    if (starts_with(rest, "([<")) rest.remove_prefix(1);
     if (!skip(rest, "[")) return;
     bool has_angle = skip(rest, "<");
     u64 value = 0;
@@ -80,7 +85,7 @@ std::size_t size_of_module(std::string_view text) {
 // `may_be_bare`: a name without an offset is one, too.
 bool take_frame(std::string_view& text, FrameText& frame, bool may_be_bare) {
   take_brackets(text, frame.address);
-  if (frame.address != 0 && (text.empty() || text.starts_with(" from "))) return true;
+  if (frame.address != 0 && (text.empty() || starts_with(text, " from "))) return true;
   skip_blanks(text);
   bool has_parenthesis = skip(text, "(");
   if (skip(text, "? ")) frame.is_reliable = false;
@@ -115,7 +120,7 @@ bool take_caller(std::string_view text, const FrameText& callee, FrameLine& line
 }
 
 bool starts_with_any(std::string_view name, std::span<const std::string_view> starts) {
-  return std::ranges::any_of(starts, [&](std::string_view start) { return name.starts_with(start); });
+  return std::ranges::any_of(starts, [&](std::string_view start) { return starts_with(name, start); });
 }
 
 // "alloc " or "free ", whose end the cut line may lack.
@@ -129,7 +134,7 @@ bool take_action(std::string_view text, SlubHead& head, std::string_view& rest) 
 }  // namespace
 
 HeadState read_slub_head(std::string_view message, SlubHead& head) {
-  if (!message.starts_with(kTrace)) return HeadState::None;
+  if (!starts_with(message, kTrace)) return HeadState::None;
   // Where the characters of two CPUs' lines are mixed, or a line's end is missing, another head may stand behind the rest of one.
   std::size_t last = message.rfind(kTrace);
   std::string_view text = message.substr(last + kTrace.size());

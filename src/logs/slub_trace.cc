@@ -55,12 +55,13 @@ void SlubTrace::take(std::string_view text, u64 number) {
   Printer& printer = printer_of(line);
   if (!line.prefix.empty() && line.prefix[0] >= '0' && line.prefix[0] <= '9') look_for_gap(*printer.host, line.prefix);
   std::string_view message = line.message;
-  if (message.starts_with("TRACE ")) {
+  if (message.empty()) return;
+  if (message[0] == 'T' && message.starts_with("TRACE ")) {
     take_head(line, printer);
     return;
   }
   // The contents of what is freed: most of a log.
-  if (message.starts_with("Object ")) return;
+  if (message[0] == 'O' && message.starts_with("Object ")) return;
   if (starts_with_any_of(message, " BCLMP*-_") && take_other(message, printer)) return;
   if (printer.is_in_stack || !printer.waiting.empty()) take_frames(message, printer);
 }
@@ -125,7 +126,7 @@ bool SlubTrace::take_journal_field(std::string_view line) {
 // False: it may be a frame.
 bool SlubTrace::take_other(std::string_view message, Printer& printer) {
   if (message[0] == ' ') {
-    if (!message.starts_with(" </TASK>")) return false;
+    if (message.size() < 8 || message[1] != '<' || !message.starts_with(" </TASK>")) return false;
     end_stack(printer);
     return true;
   }
@@ -151,6 +152,8 @@ bool SlubTrace::take_other(std::string_view message, Printer& printer) {
 }
 
 void SlubTrace::take_frames(std::string_view message, Printer& printer) {
+  // Nobody asks for the way to a free. If a head has come since, the frames may be of a stack whose title is lost.
+  if (printer.is_in_stack && printer.is_of_free && printer.before_stack == printer.waiting.size()) return;
   FrameLine line = read_frame_line(message);
   if (line.count == 0) return;
   // The lines before it are lost.
@@ -163,12 +166,15 @@ void SlubTrace::begin_stack(Printer& printer) {
   end_stack(printer);
   printer.is_in_stack = true;
   printer.before_stack = printer.waiting.size();
+  printer.is_of_free = !printer.waiting.empty() && std::ranges::none_of(printer.waiting, &Waiting::is_alloc);
 }
 
 void SlubTrace::end_stack(Printer& printer) {
   if (!printer.is_in_stack) return;
   printer.is_in_stack = false;
-  if (!printer.stack.is_empty()) {
+  if (printer.is_of_free) {
+    assign(printer, SlubStack::Kind::Free);
+  } else if (!printer.stack.is_empty()) {
     auto kind = printer.stack.kind();
     if (kind != SlubStack::Kind::Foreign) assign(printer, kind);
   }

@@ -90,6 +90,7 @@ class SlubTrace {
     std::size_t stacks_while_waiting = 0;
     bool is_in_stack = false;
     std::size_t before_stack = 0;  // of `waiting`: those that came before it
+    bool is_of_free = false;       // there are some, and all of them freed
     u32 comm = 0;
     SlubStack stack;
   };

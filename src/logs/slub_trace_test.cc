@@ -167,6 +167,16 @@ TEST(SlubTrace, AStackOfAnOopsIsNotARecords) {
   EXPECT_EQ(top_of(followed.findings.groups[0]), "widget_open");
 }
 
+TEST(SlubTrace, AnAllocationThatComesInsideOfTheStackOfAFreeKeepsItsOwn) {
+  std::string free_stack = stack(1, "closed", "free_debug_processing+0x1/0x2");
+  std::string half = free_stack.substr(0, free_stack.find(" closed"));
+  Followed followed = follow({head(1, "alloc", 16) + stack(1, "first") + head(2, "free", 16) + half + head(2, "alloc", 32) +
+                              " closed+0x1/0x2\n </TASK>\n" + stack(0, "second")});
+  ASSERT_EQ(followed.findings.groups.size(), 1U);
+  EXPECT_EQ(top_of(followed.findings.groups[0]), "second");
+  EXPECT_EQ(followed.findings.counts.without_stack + followed.findings.counts.stacks_without_head, 0U);
+}
+
 TEST(SlubTrace, AStackWithoutItsHeadIsToldWithItsLine) {
   Followed followed = follow({head(1, "alloc", 16) + stack(0, "first") + stack(0, "second")});
   EXPECT_EQ(followed.findings.counts.stacks_without_head, 1U);
