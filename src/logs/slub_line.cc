@@ -150,9 +150,9 @@ bool skip_host(std::string_view& rest, std::string_view& host) {
 bool skip_facility(std::string_view& rest) {
   if ((rest[0] != 'k' && rest[0] != 'u') || (!rest.starts_with("kern") && !rest.starts_with("user"))) return false;
   std::size_t first = find(rest.substr(0, kMaxBracket), ':');
-  if (first == std::string_view::npos || first > 7) return false;
+  if (first > 7) return false;
   std::size_t second = find(rest.substr(first + 1, kMaxBracket), ':');
-  if (second == std::string_view::npos || second > 7) return false;
+  if (second > 7) return false;
   rest.remove_prefix(first + second + 2);
   if (rest.starts_with(' ')) rest.remove_prefix(1);
   return true;
