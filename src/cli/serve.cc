@@ -12,9 +12,9 @@
 #include "cli/scan.h"
 #include "cli/session.h"
 #include "cli/tracking.h"
+#include "metrics/endpoint.h"
 #include "report/output.h"
 #include "serve/daemon.h"
-#include "serve/metrics_endpoint.h"
 #include "serve/socket.h"
 
 namespace orphan::cli {
@@ -37,9 +37,10 @@ Result<gid_t> find_group(const std::string& name) {
   return Error(ErrorCode::Usage, fmt::format("--group: /etc/group has no '{}': give its number", name));
 }
 
-Result<serve::PublishFigures> open_metrics(const serve::ListenAddress& address) {
-  auto endpoint = std::make_shared<serve::MetricsEndpoint>(TRY(serve::MetricsEndpoint::open(address)));
-  return serve::PublishFigures([endpoint](const serve::MetricsFigures& figures) { endpoint->update(figures); });
+Result<serve::PublishFigures> open_metrics(const metrics::ListenAddress& address) {
+  auto endpoint = std::make_shared<metrics::Endpoint>(TRY(metrics::Endpoint::open(address)));
+  return serve::PublishFigures(
+      [endpoint](const serve::MetricsFigures& figures) { endpoint->update(serve::metrics_of(figures)); });
 }
 
 Result<serve::DaemonOptions> daemon_options(const ServeCommand& command) {
@@ -49,7 +50,7 @@ Result<serve::DaemonOptions> daemon_options(const ServeCommand& command) {
                                .bind_over = command.bind_over};
   if (!command.group.empty()) options.group = TRY(find_group(command.group));
   if (command.metrics) {
-    auto address = TRY(serve::parse_listen_address(*command.metrics, "--metrics"));
+    auto address = TRY(metrics::parse_listen_address(*command.metrics, "--metrics"));
     options.open_metrics = [address] { return open_metrics(address); };
   }
   options.scanner.scan = TRY(scan_options(command.track.scan));

@@ -8,15 +8,9 @@
 namespace orphan::serve {
 namespace {
 
-constexpr std::string_view kOther = "other";
+using metrics::Metric;
 
-std::string printable(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c < ' ' || c > '~') c = '?';
-  }
-  return result;
-}
+constexpr std::string_view kOther = "other";
 
 // The two metrics of what is leaked, objects and bytes, by one label.
 void add_leaked(std::vector<Metric>& metrics, Metric objects, Metric bytes, std::span<const LeakedAmount> amounts) {
@@ -38,7 +32,7 @@ std::vector<LeakedAmount> largest(std::span<const LeakedAmount> amounts, std::si
     to.bytes += amount.bytes;
   };
   for (const LeakedAmount& amount : amounts) {
-    std::string label = printable(amount.label);
+    std::string label = metrics::label_text(amount.label);
     // Something that has this name itself can only be counted with the rest.
     add(label == kOther ? other : by_label[label], amount);
   }

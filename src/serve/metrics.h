@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the daemon counts for who watches a fleet: the figures, bounded, with names and texts, for any exporter to print.
+// What the daemon counts for who watches a fleet: the figures, bounded, with names and texts.
 #pragma once
 #include <optional>
 #include <span>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "metrics/metric.h"
 
 namespace orphan::serve {
 
@@ -49,21 +50,7 @@ std::vector<LeakedAmount> largest(std::span<const LeakedAmount> amounts, std::si
 // The innermost two functions: "a < b". `functions` begins with the innermost; none: "unknown".
 std::string stack_label(std::span<const std::string> functions);
 
-struct MetricSample {
-  std::string label;  // empty: the metric has none
-  double value = 0;
-};
-
-struct Metric {
-  std::string_view name;
-  std::string_view help;
-  bool is_counter = false;           // or else a gauge
-  std::string_view label_name = {};  // empty: one sample without
-  std::vector<MetricSample> samples = {};
-};
-
-// In a fixed order. Labels are printable ASCII: what is not is a '?', since a kernel's names can be anything, and one byte that
-// is no UTF-8 would cost the reader all of a scrape.
-std::vector<Metric> metrics_of(const MetricsFigures& figures);
+// In a fixed order.
+std::vector<metrics::Metric> metrics_of(const MetricsFigures& figures);
 
 }  // namespace orphan::serve

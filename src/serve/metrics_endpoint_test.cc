@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "serve/metrics_endpoint.h"
-
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -12,7 +10,9 @@
 #include <thread>
 
 #include "base/fd.h"
+#include "metrics/endpoint.h"
 #include "serve/in_child.h"
+#include "serve/metrics.h"
 #include "serve/sandbox.h"
 
 namespace orphan::serve {
@@ -37,8 +37,8 @@ std::string fetch(u16 port, const std::string& path = "/metrics") {
   return answer;
 }
 
-MetricsEndpoint open_any() {
-  auto endpoint = MetricsEndpoint::open({.port = 0});
+metrics::Endpoint open_any() {
+  auto endpoint = metrics::Endpoint::open({.port = 0});
   if (!endpoint) ADD_FAILURE() << endpoint.error().text();
   return std::move(endpoint).take();
 }
@@ -48,13 +48,13 @@ bool contains(const std::string& text, std::string_view part) {
 }
 
 TEST(MetricsEndpoint, FiguresAreServedAsTheyWereLastUpdated_WhatHasGoneIsGone) {
-  MetricsEndpoint endpoint = open_any();
-  EXPECT_TRUE(MetricsEndpoint::kIsAvailable);
+  metrics::Endpoint endpoint = open_any();
+  EXPECT_TRUE(metrics::Endpoint::kIsAvailable);
   std::string before = fetch(endpoint.port());
   EXPECT_TRUE(before.starts_with("HTTP/1.1 200 OK")) << before;
   EXPECT_FALSE(contains(before, "orphan_"));
 
-  endpoint.update({.caches = {{"dentry", 3, 576}, {"q\"\\", 1, 8}}, .scans_total = 1});
+  endpoint.update(metrics_of({.caches = {{"dentry", 3, 576}, {"q\"\\", 1, 8}}, .scans_total = 1}));
   std::string first = fetch(endpoint.port());
   EXPECT_TRUE(contains(first, "# TYPE orphan_leaked_objects gauge\n")) << first;
   EXPECT_TRUE(contains(first, "# HELP orphan_leaked_objects Unreferenced"));
@@ -62,7 +62,7 @@ TEST(MetricsEndpoint, FiguresAreServedAsTheyWereLastUpdated_WhatHasGoneIsGone) {
   EXPECT_TRUE(contains(first, "\norphan_leaked_bytes{cache=\"q\\\"\\\\\"} 8\n"));
   EXPECT_TRUE(contains(first, "# TYPE orphan_scans_total counter\norphan_scans_total 1\n"));
 
-  endpoint.update({.caches = {{"filp", 1, 256}}, .scans_total = 2});
+  endpoint.update(metrics_of({.caches = {{"filp", 1, 256}}, .scans_total = 2}));
   std::string second = fetch(endpoint.port());
   EXPECT_FALSE(contains(second, "dentry"));
   EXPECT_TRUE(contains(second, "\norphan_leaked_objects{cache=\"filp\"} 1\n"));
@@ -70,7 +70,7 @@ TEST(MetricsEndpoint, FiguresAreServedAsTheyWereLastUpdated_WhatHasGoneIsGone) {
 }
 
 TEST(MetricsEndpoint, NothingElseIsServed) {
-  MetricsEndpoint endpoint = open_any();
+  metrics::Endpoint endpoint = open_any();
   for (const char* path : {"/", "/etc/passwd", "/../etc/passwd", "/metrics/../../etc/passwd"}) {
     std::string answer = fetch(endpoint.port(), path);
     EXPECT_FALSE(answer.starts_with("HTTP/1.1 200")) << path << ": " << answer;
@@ -79,10 +79,10 @@ TEST(MetricsEndpoint, NothingElseIsServed) {
 }
 
 TEST(MetricsEndpoint, AScrapeSeesOneUpdateAndNoMixture) {
-  MetricsEndpoint endpoint = open_any();
+  metrics::Endpoint endpoint = open_any();
   std::atomic<bool> is_over = false;
   std::jthread updater([&] {
-    for (u64 n = 1; !is_over; ++n) endpoint.update({.cleared = n, .suspects_total = n, .scans_total = n});
+    for (u64 n = 1; !is_over; ++n) endpoint.update(metrics_of({.cleared = n, .suspects_total = n, .scans_total = n}));
   });
   auto value = [](const std::string& text, const std::string& name) {
     std::size_t at = text.find("\n" + name + " ");
@@ -99,14 +99,14 @@ TEST(MetricsEndpoint, AScrapeSeesOneUpdateAndNoMixture) {
 }
 
 TEST(MetricsEndpoint, AnAddressThatIsTakenOrNotOursIsNamed) {
-  MetricsEndpoint first = open_any();
-  ListenAddress same{.port = first.port()};
-  auto second = MetricsEndpoint::open(same);
+  metrics::Endpoint first = open_any();
+  metrics::ListenAddress same{.port = first.port()};
+  auto second = metrics::Endpoint::open(same);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().text(), "--metrics: cannot listen at " + same.text() +
                                        ": Address already in use; choose another port, or end who listens there");
   std::string foreign = "192.0.2.1";  // of those that are for documentation
-  second = MetricsEndpoint::open({.host = foreign, .port = 9469});
+  second = metrics::Endpoint::open({.host = foreign, .port = 9469});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().text(), "--metrics: cannot listen at " + foreign +
                                        ":9469: Cannot assign requested address; it is no address of this machine");
@@ -115,23 +115,23 @@ TEST(MetricsEndpoint, AnAddressThatIsTakenOrNotOursIsNamed) {
 TEST(MetricsEndpoint, OnceItHasGoneItsPortIsFree) {
   u16 port = 0;
   {
-    MetricsEndpoint endpoint = open_any();
+    metrics::Endpoint endpoint = open_any();
     port = endpoint.port();
     EXPECT_FALSE(fetch(port).empty());
   }
   EXPECT_LT(connect_to(port).value(), 0);
-  EXPECT_TRUE(MetricsEndpoint::open({.port = port}));
+  EXPECT_TRUE(metrics::Endpoint::open({.port = port}));
 }
 
 TEST(MetricsEndpoint, ItListensToIpv6_OrSaysThatTheLibraryCannot) {
-  ListenAddress loopback{.host = "::1", .is_ipv6 = true, .port = 0};
+  metrics::ListenAddress loopback{.host = "::1", .is_ipv6 = true, .port = 0};
   Fd probe(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in6 address{};
   address.sin6_family = AF_INET6;
   address.sin6_addr = in6addr_loopback;
   if (::bind(probe.value(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
     GTEST_SKIP() << "no IPv6 on this machine";
-  auto endpoint = MetricsEndpoint::open(loopback);
+  auto endpoint = metrics::Endpoint::open(loopback);
   if (!endpoint) {
     EXPECT_EQ(
         endpoint.error().text(),
@@ -154,10 +154,10 @@ TEST(MetricsEndpoint, InTheSandboxItGoesOnServing) {
   if (child == 0) {
     ::close(stops[1]);
     {
-      MetricsEndpoint endpoint = open_any();
+      metrics::Endpoint endpoint = open_any();
       auto entered = enter_sandbox({});
       EXPECT_TRUE(entered) << entered.error().text();
-      endpoint.update({.scans_total = 42});
+      endpoint.update(metrics_of({.scans_total = 42}));
       u16 port = endpoint.port();
       EXPECT_EQ(::write(ports[1], &port, sizeof port), static_cast<ssize_t>(sizeof port));
       char byte = 0;

@@ -43,9 +43,9 @@ TEST(Metrics, AStackIsItsInnermostTwoFunctions) {
 // How a metric of this name stands there: its label=value pairs.
 std::vector<std::string> samples(const MetricsFigures& figures, std::string_view name) {
   std::vector<std::string> found;
-  for (const Metric& metric : metrics_of(figures)) {
+  for (const metrics::Metric& metric : metrics_of(figures)) {
     if (metric.name != name) continue;
-    for (const MetricSample& sample : metric.samples) {
+    for (const metrics::MetricSample& sample : metric.samples) {
       std::string label = metric.label_name.empty() ? "" : std::string(metric.label_name) + "=" + sample.label + " ";
       found.push_back(label + std::to_string(static_cast<u64>(sample.value)));
     }
@@ -86,7 +86,7 @@ TEST(Metrics, EachFigureHasItsName) {
 }
 
 TEST(Metrics, WhatIsNotKnownIsNotThere) {
-  for (const Metric& metric : metrics_of({})) {
+  for (const metrics::Metric& metric : metrics_of({})) {
     EXPECT_FALSE(metric.name.starts_with("orphan_scan_")) << metric.name;
     EXPECT_FALSE(metric.name.starts_with("orphan_track")) << metric.name;
   }
@@ -105,7 +105,7 @@ TEST(Metrics, LabelsAreBounded) {
 
 TEST(Metrics, NamesAreAsPrometheusWantsThem) {
   std::set<std::string_view> names;
-  for (const Metric& metric : metrics_of({.last_scan = MetricsFigures::Scan(), .tracker = MetricsFigures::Tracker()})) {
+  for (const metrics::Metric& metric : metrics_of({.last_scan = MetricsFigures::Scan(), .tracker = MetricsFigures::Tracker()})) {
     std::string name(metric.name);
     EXPECT_TRUE(std::regex_match(name, std::regex("orphan_[a-z]+(_[a-z]+)*"))) << name;
     EXPECT_EQ(name.ends_with("_total"), metric.is_counter) << name;

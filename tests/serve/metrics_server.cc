@@ -12,7 +12,8 @@
 #include <sstream>
 #include <string>
 
-#include "serve/metrics_endpoint.h"
+#include "metrics/endpoint.h"
+#include "serve/metrics.h"
 #include "serve/sandbox.h"
 
 namespace orphan::serve {
@@ -40,7 +41,7 @@ std::string label_of_stack(const std::string& functions) {
 }
 
 // False: the line is none of those above.
-bool obey(const std::string& line, MetricsFigures& figures, MetricsEndpoint& endpoint) {
+bool obey(const std::string& line, MetricsFigures& figures, metrics::Endpoint& endpoint) {
   std::istringstream words(line);
   std::string verb, name;
   words >> verb;
@@ -55,7 +56,7 @@ bool obey(const std::string& line, MetricsFigures& figures, MetricsEndpoint& end
     figures.last_scan = MetricsFigures::Scan{.end_unix_s = 1'700'000'000, .duration_s = 1.5};
     figures.tracker = MetricsFigures::Tracker();
   } else if (verb == "publish") {
-    endpoint.update(figures);
+    endpoint.update(metrics_of(figures));
     figures = {};
   } else {
     return false;
@@ -64,7 +65,7 @@ bool obey(const std::string& line, MetricsFigures& figures, MetricsEndpoint& end
 }
 
 int run() {
-  auto endpoint = MetricsEndpoint::open({.port = 0});
+  auto endpoint = metrics::Endpoint::open({.port = 0});
   if (!endpoint) {
     fmt::print(stderr, "metrics_server: {}\n", endpoint.error().text());
     return 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "serve/listen_address.h"
+#include "metrics/listen_address.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -7,7 +7,7 @@
 
 #include <charconv>
 
-namespace orphan::serve {
+namespace orphan::metrics {
 
 std::string ListenAddress::text() const {
   return is_ipv6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
@@ -38,4 +38,4 @@ Result<ListenAddress> parse_listen_address(std::string_view text, std::string_vi
   return address;
 }
 
-}  // namespace orphan::serve
+}  // namespace orphan::metrics

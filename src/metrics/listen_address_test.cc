@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "serve/listen_address.h"
+#include "metrics/listen_address.h"
 
 #include <gtest/gtest.h>
 
-namespace orphan::serve {
+namespace orphan::metrics {
 namespace {
 
 TEST(ListenAddress, APortAloneIsTheLoopbacks_AnAddressIsWhatItSays) {
@@ -67,4 +67,4 @@ TEST(ListenAddress, EverythingElseIsAnErrorThatNamesTheOption) {
 }
 
 }  // namespace
-}  // namespace orphan::serve
+}  // namespace orphan::metrics

@@ -7,7 +7,7 @@
 #include "base/result.h"
 #include "base/types.h"
 
-namespace orphan::serve {
+namespace orphan::metrics {
 
 struct ListenAddress {
   std::string host = "127.0.0.1";  // a number; of IPv6 without its brackets
@@ -22,4 +22,4 @@ struct ListenAddress {
 // No names: which address a name has is for somebody else to say. Usage: anything else; the error names `option`.
 Result<ListenAddress> parse_listen_address(std::string_view text, std::string_view option);
 
-}  // namespace orphan::serve
+}  // namespace orphan::metrics

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // By prometheus-cpp, which throws: this file is compiled with exceptions, and lets none out.
-#include "serve/metrics_endpoint.h"
+#include "metrics/endpoint.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -18,7 +18,7 @@
 
 #include "base/fd.h"
 
-namespace orphan::serve {
+namespace orphan::metrics {
 namespace {
 
 using Families = std::vector<prometheus::MetricFamily>;
@@ -118,7 +118,7 @@ std::vector<int> listening_at(u16 port) {
 
 }  // namespace
 
-struct MetricsEndpoint::Server {
+struct Endpoint::Server {
   // One that asks, and one more. A peer that says nothing is cut off.
   explicit Server(const ListenAddress& address)
       : exposer({"listening_ports", address.text(), "num_threads", "2", "request_timeout_ms", "10000"}) {
@@ -137,13 +137,13 @@ struct MetricsEndpoint::Server {
   prometheus::Exposer exposer;
 };
 
-const bool MetricsEndpoint::kIsAvailable = true;
+const bool Endpoint::kIsAvailable = true;
 
-Result<MetricsEndpoint> MetricsEndpoint::open(const ListenAddress& address) {
+Result<Endpoint> Endpoint::open(const ListenAddress& address) {
   TRY(try_address(address));
   try {
     auto server = std::make_unique<Server>(address);
-    return MetricsEndpoint(std::move(server));
+    return Endpoint(std::move(server));
   } catch (const std::exception& error) {
     if (address.is_ipv6) {
       return Error(
@@ -156,21 +156,21 @@ Result<MetricsEndpoint> MetricsEndpoint::open(const ListenAddress& address) {
   }
 }
 
-MetricsEndpoint::MetricsEndpoint(std::unique_ptr<Server> server) : server_(std::move(server)) {}
-MetricsEndpoint::MetricsEndpoint(MetricsEndpoint&&) noexcept = default;
-MetricsEndpoint& MetricsEndpoint::operator=(MetricsEndpoint&&) noexcept = default;
-MetricsEndpoint::~MetricsEndpoint() = default;
+Endpoint::Endpoint(std::unique_ptr<Server> server) : server_(std::move(server)) {}
+Endpoint::Endpoint(Endpoint&&) noexcept = default;
+Endpoint& Endpoint::operator=(Endpoint&&) noexcept = default;
+Endpoint::~Endpoint() = default;
 
-void MetricsEndpoint::update(const MetricsFigures& figures) {
+void Endpoint::update(std::span<const Metric> metrics) {
   Families families;
-  for (const Metric& metric : metrics_of(figures)) families.push_back(family_of(metric));
+  for (const Metric& metric : metrics) families.push_back(family_of(metric));
   server_->published->publish(std::move(families));
 }
 
-u16 MetricsEndpoint::port() const {
+u16 Endpoint::port() const {
   std::vector<int> ports = server_->exposer.GetListeningPorts();
   VERIFY(!ports.empty());
   return static_cast<u16>(ports.front());
 }
 
-}  // namespace orphan::serve
+}  // namespace orphan::metrics

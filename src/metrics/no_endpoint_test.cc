@@ -2,18 +2,18 @@
 // Linked with the library that has no endpoint.
 #include <gtest/gtest.h>
 
-#include "serve/metrics_endpoint.h"
+#include "metrics/endpoint.h"
 
-namespace orphan::serve {
+namespace orphan::metrics {
 namespace {
 
 TEST(NoMetricsEndpoint, ItSaysThatThisProgramHasNone) {
-  EXPECT_FALSE(MetricsEndpoint::kIsAvailable);
-  auto endpoint = MetricsEndpoint::open({.port = 9469});
+  EXPECT_FALSE(Endpoint::kIsAvailable);
+  auto endpoint = Endpoint::open({.port = 9469});
   ASSERT_FALSE(endpoint);
   EXPECT_EQ(endpoint.error().code(), ErrorCode::Unsupported);
   EXPECT_EQ(endpoint.error().text(), "--metrics: this program was linked without prometheus-cpp; use the program orphan");
 }
 
 }  // namespace
-}  // namespace orphan::serve
+}  // namespace orphan::metrics
