@@ -93,6 +93,12 @@ CLI::Option* add_duration(CLI::App* sub, const std::string& name, double& hours,
       ->type_name("DURATION");
 }
 
+void add_metrics(CLI::App* sub, std::optional<std::string>& address) {
+  sub->add_option("--metrics", address, "answer Prometheus on this port; of 127.0.0.1, unless an address is given")
+      ->check(complaint_about_name)
+      ->type_name("[ADDR:]PORT");
+}
+
 void add_list(CLI::App* sub, const std::string& name, const std::string& type, std::vector<std::string>& values,
               const std::string& what) {
   sub->add_option(name, values, what + "; may be given again")

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +45,7 @@ void add_format(CLI::App* sub, const Formats& formats, Format& format, const std
 void add_output(CLI::App* sub, std::string& output);
 CLI::Option* add_size(CLI::App* sub, const std::string& name, u64& bytes, const std::string& what);
 CLI::Option* add_duration(CLI::App* sub, const std::string& name, double& hours, const std::string& what);
+void add_metrics(CLI::App* sub, std::optional<std::string>& address);
 // An option that may be given more than once, each time with one value.
 void add_list(CLI::App* sub, const std::string& name, const std::string& type, std::vector<std::string>& values,
               const std::string& what);

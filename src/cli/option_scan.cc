@@ -185,9 +185,7 @@ void add_serve(CLI::App& app, ServeCommand& serve) {
   sub->add_option("--bind", serve.bind_over, "put the control file over FILE, which must be there; without FILE, kmemleak's own")
       ->type_name("[FILE]")
       ->expected(0, 1);
-  sub->add_option("--metrics", serve.metrics, "answer Prometheus on this port; of 127.0.0.1, unless an address is given")
-      ->check(complaint_about_name)
-      ->type_name("[ADDR:]PORT");
+  add_metrics(sub, serve.metrics);
   sub->add_option("--first", serve.first_s, "seconds until the first scan")
       ->check(seconds())
       ->type_name("SECONDS")

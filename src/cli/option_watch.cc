@@ -5,6 +5,19 @@
 #include "cli/option_kinds.h"
 
 namespace orphan::cli {
+namespace {
+
+// When a series grows.
+void add_judging(CLI::App* sub, u64& min_bytes_a_day, double& threshold) {
+  add_size(sub, "--min-rate", min_bytes_a_day, "what grows by less a day is flat; by default 1M");
+  sub->add_option("--threshold", threshold,
+                  "so many standard errors a slope has to be above 0; docs/trend.md has what that means")
+      ->check(number<double>("a number", 1, 100))
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+}  // namespace
 
 void add_watch(CLI::App& app, WatchCommand& watch) {
   CLI::App* sub = app.add_subcommand(
@@ -34,18 +47,22 @@ void add_watch(CLI::App& app, WatchCommand& watch) {
       sub->add_option("--export", watch.export_directory, "write each segment that is finished to a file in DIR")
           ->check(complaint_about_name)
           ->type_name("DIR");
-  CLI::Option* upload =
-      sub->add_option("--upload", watch.upload,
-                      "run COMMAND with each file in DIR, put in place of {} or behind it, and remove the file when it succeeds")
-          ->check(complaint_about_name)
-          ->type_name("COMMAND")
-          ->needs(directory);
+  sub->add_option("--upload", watch.upload,
+                  "run COMMAND with each file in DIR, put in place of {} or behind it, and remove the file when it succeeds")
+      ->check(complaint_about_name)
+      ->type_name("COMMAND")
+      ->needs(directory);
   sub->add_option("--retry", watch.retry_s,
-                  "seconds until an upload that failed is tried again; twice as many after each failure")
+                  "seconds until an upload or alarm that failed is tried again; twice as many after each failure")
       ->check(number<double>("a number of seconds", 1, kLongestSeconds))
       ->type_name("SECONDS")
-      ->capture_default_str()
-      ->needs(upload);
+      ->capture_default_str();
+  add_judging(sub, watch.min_bytes_a_day, watch.threshold);
+  sub->add_option("--alarm", watch.alarm,
+                  "run COMMAND when something begins to leak, and when it does not any more, with JSON on its standard input")
+      ->check(complaint_about_name)
+      ->type_name("COMMAND");
+  add_metrics(sub, watch.metrics);
   sub->add_option("--root", watch.root, "look at DIR/proc, DIR/sys and DIR/run, as from a container that has the host's there")
       ->check(complaint_about_name)
       ->type_name("DIR");
@@ -55,7 +72,8 @@ void add_watch(CLI::App& app, WatchCommand& watch) {
                             ->type_name("FILE")
                             ->expected(1, -1)
                             ->needs(store);
-  for (const char* option : {"--interval", "--samples", "--top", "--max-size", "--segment", "--export", "--upload", "--root"})
+  for (const char* option : {"--interval", "--samples", "--top", "--max-size", "--segment", "--export", "--upload", "--root",
+                             "--alarm", "--metrics", "--min-rate", "--threshold"})
     import->excludes(sub->get_option(option));
   sub->footer(
       "Exit status: 0 ended, 2 wrong usage, 3 could not begin, 4 lines of an imported log were not understood.\n"
@@ -69,12 +87,7 @@ void add_trend(CLI::App& app, TrendCommand& trend) {
   add_format(sub, kAnswerFormats, trend.format, "how the answer is written: text, json");
   add_output(sub, trend.output);
   add_duration(sub, "--since", trend.since_h, "by default all since the last boot is looked at; else the last so long");
-  add_size(sub, "--min-rate", trend.min_bytes_a_day, "what grows by less a day is flat; by default 1M");
-  sub->add_option("--threshold", trend.threshold,
-                  "so many standard errors a slope has to be above 0; docs/trend.md has what that means")
-      ->check(number<double>("a number", 1, 100))
-      ->type_name("N")
-      ->capture_default_str();
+  add_judging(sub, trend.min_bytes_a_day, trend.threshold);
   sub->add_option("--top", trend.top, "show so many series that are not flat in the text; JSON has all of them")
       ->check(whole_number(0, 1'000'000'000))
       ->type_name("N")

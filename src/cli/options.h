@@ -88,6 +88,10 @@ struct WatchCommand {
   double segment_s = 6 * 3600;
   std::string export_directory, upload;  // empty: none
   double retry_s = 10;
+  std::optional<std::string> metrics;  // an address
+  std::string alarm;                   // a command; empty: none
+  u64 min_bytes_a_day = 1 << 20;
+  double threshold = 3.5;
   std::string root;                 // before /proc and /sys
   std::vector<std::string> import;  // files; empty: this machine is watched
 };

@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <optional>
+#include <utility>
 
 #include "cli/interrupt.h"
 #include "cli/session.h"
+#include "metrics/endpoint.h"
 #include "report/format.h"
 #include "report/progress.h"
 #include "watch/import.h"
@@ -47,20 +50,33 @@ watch::WatchOptions options_of(const WatchCommand& command) {
   options.samples = command.samples;
   options.export_directory = command.export_directory;
   options.upload = command.upload;
+  options.alarm = command.alarm;
   options.first_retry_s = command.retry_s;
+  options.trends = {.threshold = command.threshold, .min_bytes_a_day = static_cast<double>(command.min_bytes_a_day)};
   return options;
+}
+
+Result<metrics::Endpoint> open_endpoint(const std::string& text) {
+  return metrics::Endpoint::open(TRY(metrics::parse_listen_address(text, "--metrics")));
 }
 
 }  // namespace
 
 int run_watch(const WatchCommand& command) {
   if (!command.import.empty()) return run_import(command);
+  std::optional<metrics::Endpoint> endpoint;
+  if (command.metrics) {
+    auto opened = open_endpoint(*command.metrics);
+    if (!opened) return fail(opened.error());
+    endpoint.emplace(std::move(*opened));
+  }
   catch_interrupts();
   Progress progress;
   watch::WatchHooks hooks{.is_stopped = is_interrupted,
                           .wait = wait_seconds,
                           .notice = [&](const std::string& text) { print_notice(progress, text); },
                           .progress = [&](const std::string& text) { progress.step(text); }};
+  if (endpoint) hooks.publish = [&](const std::vector<metrics::Metric>& figures) { endpoint->update(figures); };
   auto done = watch::watch(options_of(command), hooks);
   progress.clear();
   return done ? kClean : fail(done.error());

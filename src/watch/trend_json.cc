@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The report for programs: docs/trend.md describes its fields.
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "report/json_parts.h"
+#include "watch/live_trends.h"
 #include "watch/trend_report.h"
 
 namespace orphan::watch {
@@ -78,6 +80,18 @@ Json fall_json(const Fall& fall) {
 }
 
 }  // namespace
+
+std::string to_json(const LiveTrends::Change& change, const std::string& host, i64 wall_ms) {
+  constexpr std::array<std::string_view, 3> kEvents{"grows", "stopped", "vanished"};
+  Json json;
+  json["schema"] = kSchema;
+  json["event"] = kEvents.at(static_cast<std::size_t>(change.event));
+  json["text"] = to_line(change);
+  json["host"] = text_or_null(host);
+  json["time"] = wall_ms;
+  json["series"] = row_json(change.row);
+  return text_of(json);
+}
 
 std::string to_json(const TrendReport& report) {
   Json json;

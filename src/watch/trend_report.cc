@@ -47,25 +47,36 @@ double last_of(std::span<const TrendInput> inputs, std::string_view line) {
   return 0;
 }
 
+bool is_free_memory(const Series& series) {
+  return series.kind == Kind::Memory && is_one_of(kFreeMemory, series.field);
+}
+
 TrendRow judge(const TrendReport& report, std::span<const double> time_h, const TrendInput& input) {
-  TrendRow row{.series = input.series, .trend = {}, .exhaustion = {}};
-  row.is_free_memory = input.series.kind == Kind::Memory && is_one_of(kFreeMemory, input.series.field);
-  row.is_reclaimable = is_reclaimable(input.series);
   std::vector<double> times, values = input.values;
   for (u32 index : input.at) times.push_back(time_h[index]);
-  if (row.is_free_memory) {
-    for (double& value : values) value = -value;
-  }
+  for (double& value : values) value *= growth_sign(input.series);
   TrendOptions options{.threshold = report.choice.threshold};
   if (input.series.unit == Unit::Bytes) options.min_rate = report.choice.min_bytes_a_day / kHoursADay;
-  row.trend = find_trend(times, values, options);
-  bool grows = row.trend.verdict == Verdict::Growing && input.series.unit == Unit::Bytes && !row.is_reclaimable;
-  double free_bytes = row.is_free_memory ? -values.back() : report.free_bytes;
-  if (grows && free_bytes > 0) row.exhaustion = exhaustion(free_bytes, row.trend);
-  return row;
+  return row_of(input.series, find_trend(times, values, options),
+                is_free_memory(input.series) ? -values.back() : report.free_bytes);
 }
 
 }  // namespace
+
+double growth_sign(const Series& series) {
+  return is_free_memory(series) ? -1 : 1;
+}
+
+TrendRow row_of(const Series& series, const Trend& trend, double free_bytes) {
+  TrendRow row{.series = series,
+               .trend = trend,
+               .is_free_memory = is_free_memory(series),
+               .is_reclaimable = is_reclaimable(series),
+               .exhaustion = {}};
+  bool grows = trend.verdict == Verdict::Growing && series.unit == Unit::Bytes && !row.is_reclaimable;
+  if (grows && free_bytes > 0) row.exhaustion = exhaustion(free_bytes, trend);
+  return row;
+}
 
 bool is_judged(const Series& series) {
   switch (series.kind) {

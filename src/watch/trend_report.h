@@ -31,6 +31,11 @@ struct TrendRow {
   bool is_leak() const;
 };
 
+// 1, or -1 for what shrinks when it is used up: times its values, growth is upwards.
+double growth_sign(const Series& series);
+// `trend`: of the values times the sign. `free_bytes`: what there is left to be taken; 0: not known.
+TrendRow row_of(const Series& series, const Trend& trend, double free_bytes);
+
 struct TrendReport {
   std::string host, release, boot_id, version;
   i64 from_ms = 0, to_ms = 0;  // wall clock
@@ -53,6 +58,12 @@ void judge_all(TrendReport& report, std::span<const double> time_h, std::span<co
 bool has_leak(const TrendReport& report);
 // Whether there was one series that could be judged.
 bool has_verdict(const TrendReport& report);
+
+// "slab dentry".
+std::string name_of(const Series& series);
+// "1.20 MiB/h (1.10 MiB to 1.30 MiB)": its rate, with the interval.
+std::string rate_with_interval(const TrendRow& row);
+std::string duration_text(double hours);
 
 // A table first, what it means after it. `top`: so many rows of what grows.
 std::string to_text(const TrendReport& report, u64 top);

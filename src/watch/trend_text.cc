@@ -44,29 +44,6 @@ std::string interval_text(const Trend& trend, Unit unit) {
                      amount(trend.rate_high * unit_of_time.hours, unit));
 }
 
-std::string duration(double hours) {
-  if (!std::isfinite(hours) || hours > 20 * 365 * kDay) return "many years";
-  if (hours < 1) return fmt::format("{:.0f} min", hours * 60);
-  return hours < 2 * kDay ? fmt::format("{:.1f} h", hours) : fmt::format("{:.1f} days", hours / kDay);
-}
-
-std::string name_of(const Series& series) {
-  std::string kind(word(series.kind));
-  switch (series.kind) {
-    case Kind::Memory: return series.field;
-    case Kind::Slab:
-    case Kind::Vmalloc:
-    case Kind::Site: return kind + " " + printable(series.name);
-    case Kind::Kmemleak: return "kmemleak records of " + printable(series.name);
-    case Kind::Processes: return "number of processes";
-    case Kind::Buddy:
-    case Kind::Process:
-    case Kind::Cgroup:
-    case Kind::Pressure: return fmt::format("{} {} {}", kind, printable(series.name), series.field);
-  }
-  bug("no such kind");
-}
-
 std::string shortened(const std::string& name) {
   return name.size() <= kNameWidth ? name : name.substr(0, kNameWidth - 3) + "...";
 }
@@ -78,10 +55,10 @@ std::string remark(const TrendRow& row) {
   if (trend.verdict == Verdict::Sawtooth) add(fmt::format("{} drops", trend.drops));
   if (trend.verdict == Verdict::Step) {
     double size = row.is_free_memory ? -trend.step : trend.step;
-    add(fmt::format("{}{} after {}", size > 0 ? "+" : "", amount(size, row.series.unit), duration(trend.step_h)));
+    add(fmt::format("{}{} after {}", size > 0 ? "+" : "", amount(size, row.series.unit), duration_text(trend.step_h)));
   }
   if (trend.verdict != Verdict::Growing) return text;
-  if (trend.since_h > 0) add(fmt::format("like this for {}", duration(trend.span_h - trend.since_h)));
+  if (trend.since_h > 0) add(fmt::format("like this for {}", duration_text(trend.span_h - trend.since_h)));
   if (trend.has_daily_cycle) add("daily cycle taken out");
   if (trend.warm_up_h > 0) add("warm-up taken out");
   if (trend.may_be_cycle) add("under two days: may be a daily cycle");
@@ -147,8 +124,8 @@ void add_side(std::string& out, const TrendReport& report) {
                       nobody > all / 4 ? ": drivers take such pages; orphan account and orphan scan --pages look for them" : ""));
   if (!free->exhaustion) return;
   out += wrapped("", fmt::format("{} are left, and at this rate last {}: {} to {}.",
-                                 human_bytes(static_cast<u64>(report.free_bytes)), duration(free->exhaustion->likely_h),
-                                 duration(free->exhaustion->soonest_h), duration(free->exhaustion->latest_h)));
+                                 human_bytes(static_cast<u64>(report.free_bytes)), duration_text(free->exhaustion->likely_h),
+                                 duration_text(free->exhaustion->soonest_h), duration_text(free->exhaustion->latest_h)));
 }
 
 void add_words(std::string& out, const TrendReport& report) {
@@ -166,7 +143,7 @@ void add_words(std::string& out, const TrendReport& report) {
     std::string text =
         fmt::format("What grows most is {}, by {}", name_of(leak->series), rate_text(leak->trend.rate, leak->series.unit));
     if (leak->exhaustion)
-      text += fmt::format("; alone it would use up what is available in {}", duration(leak->exhaustion->likely_h));
+      text += fmt::format("; alone it would use up what is available in {}", duration_text(leak->exhaustion->likely_h));
     out += wrapped("", text + ".");
   }
   add_side(out, report);
@@ -175,6 +152,33 @@ void add_words(std::string& out, const TrendReport& report) {
 }
 
 }  // namespace
+
+std::string name_of(const Series& series) {
+  std::string kind(word(series.kind));
+  switch (series.kind) {
+    case Kind::Memory: return series.field;
+    case Kind::Slab:
+    case Kind::Vmalloc:
+    case Kind::Site: return kind + " " + printable(series.name);
+    case Kind::Kmemleak: return "kmemleak records of " + printable(series.name);
+    case Kind::Processes: return "number of processes";
+    case Kind::Buddy:
+    case Kind::Process:
+    case Kind::Cgroup:
+    case Kind::Pressure: return fmt::format("{} {} {}", kind, printable(series.name), series.field);
+  }
+  bug("no such kind");
+}
+
+std::string duration_text(double hours) {
+  if (!std::isfinite(hours) || hours > 20 * 365 * kDay) return "many years";
+  if (hours < 1) return fmt::format("{:.0f} min", hours * 60);
+  return hours < 2 * kDay ? fmt::format("{:.1f} h", hours) : fmt::format("{:.1f} days", hours / kDay);
+}
+
+std::string rate_with_interval(const TrendRow& row) {
+  return fmt::format("{} ({})", rate_text(row.trend.rate, row.series.unit), interval_text(row.trend, row.series.unit));
+}
 
 std::string to_text(const TrendReport& report, u64 top) {
   std::string out = fmt::format("{}{}{}, {} to {}, {}", report.host, report.release.empty() ? "" : ", kernel ", report.release,

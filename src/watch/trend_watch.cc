@@ -26,21 +26,30 @@ void TrendWatch::halve(Watched& watched) {
 
 void TrendWatch::add(u64 id, double time_h, double value) {
   Watched& watched = watched_[id];
-  if (!watched.time_h.empty() && time_h <= watched.time_h.back()) return;
+  if (watched.added == 0) {
+    watched.first_h = time_h;
+    watched.first = value;
+  } else if (time_h <= watched.last_h) {
+    return;
+  }
+  watched.last_h = time_h;
   ++watched.added;
-  watched.sum_h += time_h;
-  watched.sum += value;
+  watched.sum_h += time_h - watched.first_h;
+  watched.sum += value - watched.first;
   if (++watched.in_sum < watched.merged) return;
   auto count = static_cast<double>(watched.in_sum);
-  watched.time_h.push_back(watched.sum_h / count);
-  watched.values.push_back(watched.sum / count);
+  watched.time_h.push_back(static_cast<float>(watched.sum_h / count));
+  watched.values.push_back(static_cast<float>(watched.sum / count));
   watched.sum_h = watched.sum = 0;
   watched.in_sum = 0;
   if (watched.values.size() >= kMostValues) halve(watched);
 }
 
 Trend TrendWatch::look(const Watched& watched) const {
-  Trend trend = find_trend(watched.time_h, watched.values, options_);
+  std::vector<double> time_h, values;
+  for (float hour : watched.time_h) time_h.push_back(watched.first_h + static_cast<double>(hour));
+  for (float value : watched.values) values.push_back(watched.first + static_cast<double>(value));
+  Trend trend = find_trend(time_h, values, options_);
   bool was_leak = watched.told == Verdict::Growing;
   bool holds = trend.score >= kHolds * options_.threshold && trend.rate >= kHolds * options_.min_rate;
   if (was_leak && trend.verdict != Verdict::Sawtooth && holds) trend.verdict = Verdict::Growing;

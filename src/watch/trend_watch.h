@@ -24,7 +24,6 @@ class TrendWatch {
   void add(u64 id, double time_h, double value);
   // The series was not in the last samples, or a boot has ended: what comes next under this id is another one.
   void forget(u64 id) { watched_.erase(id); }
-  void forget_all() { watched_.clear(); }
 
   // What has another verdict than was told, by id. It has to be the same in two looks, and a leak stays one until its slope is
   // less than half as sure as an alarm takes: so a series at the threshold is not told of again and again.
@@ -32,7 +31,9 @@ class TrendWatch {
 
  private:
   struct Watched {
-    std::vector<double> time_h, values;
+    // Less the first ones, so that half as many bits are enough: there may be a thousand series.
+    std::vector<float> time_h, values;
+    double first_h = 0, last_h = 0, first = 0;
     std::size_t added = 0, merged = 1;  // in all; that make one value
     double sum_h = 0, sum = 0;
     std::size_t in_sum = 0;

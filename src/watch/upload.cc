@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "watch/upload.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <utility>
 
@@ -42,26 +37,6 @@ std::string filled_in(const std::string& command, const std::string& path) {
   return at == 0 ? command + " " + path : text + command.substr(at);
 }
 
-// In a process group of its own: ^C at the terminal is for us, who end it. Nothing: it cannot be started, and errno says why.
-std::optional<pid_t> spawn_shell(const std::string& text) {
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_t actions;
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  ::posix_spawnattr_setpgroup(&attributes, 0);
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-  std::string shell = "sh", option = "-c", copy = text;
-  char* words[] = {shell.data(), option.data(), copy.data(), nullptr};
-  pid_t pid = 0;
-  errno = ::posix_spawn(&pid, "/bin/sh", &actions, &attributes, words, environ);
-  bool is_started = errno == 0;
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::posix_spawnattr_destroy(&attributes);
-  return is_started ? std::optional(pid) : std::nullopt;
-}
-
 }  // namespace
 
 Result<Uploads> Uploads::create(UploadOptions options, Notice notice) {
@@ -75,21 +50,6 @@ Result<Uploads> Uploads::create(UploadOptions options, Notice notice) {
 
 Uploads::Uploads(UploadOptions options, Notice notice)
     : options_(std::move(options)), notice_(std::move(notice)), retry_ms_(static_cast<i64>(options_.first_retry_s * 1000)) {}
-
-Uploads::Uploads(Uploads&& other) noexcept
-    : options_(std::move(other.options_)),
-      notice_(std::move(other.notice_)),
-      child_(std::exchange(other.child_, 0)),
-      name_(std::move(other.name_)),
-      started_ms_(other.started_ms_),
-      next_ms_(other.next_ms_),
-      retry_ms_(other.retry_ms_),
-      is_idle_(other.is_idle_),
-      has_failed_(other.has_failed_) {}
-
-Uploads::~Uploads() {
-  end_child();
-}
 
 std::optional<std::string> Uploads::oldest() const {
   std::optional<std::string> oldest;
@@ -105,18 +65,13 @@ std::optional<std::string> Uploads::oldest() const {
 }
 
 void Uploads::poll(i64 now_ms) {
-  if (child_ > 0) {
-    int status = 0;
-    pid_t found = ::waitpid(child_, &status, WNOHANG);
-    if (found == child_) {
-      child_ = 0;
-      ended(status, now_ms);
-    } else if (now_ms - started_ms_ > kLongestUploadMs) {
-      end_child();
-      failed("it took more than an hour", now_ms);
-    }
+  if (auto done = command_.poll()) {
+    ended(*done, now_ms);
+  } else if (command_.is_running() && now_ms - started_ms_ > kLongestUploadMs) {
+    command_.end();
+    failed("it took more than an hour", now_ms);
   }
-  if (child_ > 0 || is_idle_ || now_ms < next_ms_) return;
+  if (command_.is_running() || is_idle_ || now_ms < next_ms_) return;
   std::optional<std::string> name = oldest();
   is_idle_ = !name;
   if (name) start(*name, now_ms);
@@ -125,21 +80,13 @@ void Uploads::poll(i64 now_ms) {
 void Uploads::start(const std::string& name, i64 now_ms) {
   name_ = name;
   started_ms_ = now_ms;
-  std::optional<pid_t> child = spawn_shell(filled_in(options_.command, options_.directory + "/" + name));
-  if (!child) {
-    failed(std::strerror(errno), now_ms);
-    return;
-  }
-  child_ = *child;
+  auto started = command_.start(filled_in(options_.command, options_.directory + "/" + name));
+  if (!started) failed(started.error().text(), now_ms);
 }
 
-void Uploads::ended(int status, i64 now_ms) {
-  if (!WIFEXITED(status)) {
-    failed(fmt::format("signal {}", WTERMSIG(status)), now_ms);
-    return;
-  }
-  if (WEXITSTATUS(status) != 0) {
-    failed(fmt::format("exit status {}", WEXITSTATUS(status)), now_ms);
+void Uploads::ended(const Result<void>& done, i64 now_ms) {
+  if (!done) {
+    failed(done.error().text(), now_ms);
     return;
   }
   std::string path = options_.directory + "/" + name_;
@@ -160,23 +107,6 @@ void Uploads::failed(const std::string& why, i64 now_ms) {
   }
   next_ms_ = now_ms + retry_ms_;
   retry_ms_ = std::min(2 * retry_ms_, kLongestRetryMs);
-}
-
-void Uploads::end_child() {
-  if (child_ <= 0) return;
-  ::kill(-child_, SIGTERM);
-  constexpr int kLooks = 100;
-  timespec nap{0, 10'000'000};
-  for (int i = 0; i < kLooks; ++i) {
-    if (::waitpid(child_, nullptr, WNOHANG) != 0) {
-      child_ = 0;
-      return;
-    }
-    ::nanosleep(&nap, nullptr);
-  }
-  ::kill(-child_, SIGKILL);
-  ::waitpid(child_, nullptr, 0);
-  child_ = 0;
 }
 
 }  // namespace orphan::watch

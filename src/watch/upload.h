@@ -3,14 +3,13 @@
 // does. A file is removed when the command ended with status 0, and kept otherwise; then it is tried again later, and later each
 // time.
 #pragma once
-#include <sys/types.h>
-
 #include <functional>
 #include <optional>
 #include <string>
 
 #include "base/result.h"
 #include "base/types.h"
+#include "watch/shell_command.h"
 
 namespace orphan::watch {
 
@@ -26,16 +25,13 @@ class Uploads {
 
   // Usage: the directory's name would mean something to a shell.
   static Result<Uploads> create(UploadOptions options, Notice notice);
-  Uploads(Uploads&& other) noexcept;
-  Uploads& operator=(Uploads&&) = delete;
-  // Ends a command that still runs. Its file stays.
-  ~Uploads();
+  // A command that still runs at the end is ended. Its file stays.
 
   // Looks after the command, and starts the next; to be called now and then. `now_ms` of a clock that is never set.
   void poll(i64 now_ms);
   // There may be another file.
   void wake() { is_idle_ = false; }
-  bool is_running() const { return child_ > 0; }
+  bool is_running() const { return command_.is_running(); }
   // Nothing is left to be uploaded, as far as was looked.
   bool is_idle() const { return is_idle_; }
 
@@ -43,13 +39,12 @@ class Uploads {
   Uploads(UploadOptions options, Notice notice);
   std::optional<std::string> oldest() const;
   void start(const std::string& name, i64 now_ms);
-  void ended(int status, i64 now_ms);
+  void ended(const Result<void>& done, i64 now_ms);
   void failed(const std::string& why, i64 now_ms);
-  void end_child();
 
   UploadOptions options_;
   Notice notice_;
-  pid_t child_ = 0;
+  ShellCommand command_;
   std::string name_;  // what it uploads
   i64 started_ms_ = 0, next_ms_ = 0;
   i64 retry_ms_;

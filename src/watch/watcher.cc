@@ -7,7 +7,10 @@
 #include <optional>
 #include <utility>
 
+#include "watch/alarms.h"
+#include "watch/live_trends.h"
 #include "watch/segment_file.h"
+#include "watch/watch_metrics.h"
 
 namespace orphan::watch {
 namespace {
@@ -15,10 +18,34 @@ namespace {
 // Between two looks at the clock, which may have gone on during a suspend, and at the upload.
 constexpr double kNapSeconds = 1;
 
+// A sample goes to the file, and to those who look at it now.
+class Tee : public Sink {
+ public:
+  Tee(Store& store, LiveTrends& trends, WatchMetrics* metrics) : store_(store), trends_(trends), metrics_(metrics) {}
+  void add(const Reading& reading) override {
+    store_.add(reading);
+    trends_.add(reading);
+    if (metrics_ != nullptr) metrics_->add(reading);
+  }
+  bool has(Kind kind, std::string_view name) const override { return store_.has(kind, name); }
+
+ private:
+  Store& store_;
+  LiveTrends& trends_;
+  WatchMetrics* metrics_;
+};
+
 class Watcher {
  public:
-  Watcher(const WatchOptions& options, const WatchHooks& hooks, Store store)
-      : options_(options), hooks_(hooks), store_(std::move(store)), sampler_(options.sampler) {}
+  Watcher(const WatchOptions& options, const WatchHooks& hooks, Store store, std::string host)
+      : options_(options),
+        hooks_(hooks),
+        store_(std::move(store)),
+        sampler_(options.sampler),
+        host_(std::move(host)),
+        trends_(options.trends) {
+    if (!options.alarm.empty()) alarms_.emplace(options.alarm, options.first_retry_s, hooks.notice);
+  }
 
   Result<void> open_spool() {
     if (options_.export_directory.empty()) return {};
@@ -44,6 +71,7 @@ class Watcher {
     }
     // Another start goes on with the segment; what waited for room is written if there is some.
     said(storing_, store_.flush(), "the last samples are lost");
+    if (alarms_ && alarms_->waiting() != 0) end_alarms();
   }
 
  private:
@@ -63,11 +91,13 @@ class Watcher {
     while (!hooks_.is_stopped()) {
       i64 now_ms = hooks_.now().boot_ms;
       if (uploads_) uploads_->poll(now_ms);
+      if (alarms_) alarms_->poll(now_ms);
       if (now_ms >= next_ms) return;
       hooks_.progress(fmt::format("{} samples of {} series in {}; the next in {} s, ^C ends", taken_, store_.series(),
                                   options_.path, (next_ms - now_ms + 999) / 1000));
-      // While something is uploaded its end is looked for more often.
-      double nap_s = uploads_ && uploads_->is_running() ? kNapSeconds / 5 : kNapSeconds;
+      // While a command runs its end is looked for more often.
+      bool is_running = (uploads_ && uploads_->is_running()) || (alarms_ && alarms_->is_running());
+      double nap_s = is_running ? kNapSeconds / 5 : kNapSeconds;
       hooks_.wait(std::min(nap_s, static_cast<double>(next_ms - now_ms) / 1000));
     }
   }
@@ -75,7 +105,8 @@ class Watcher {
   void sample() {
     hooks_.progress("taking a sample");
     Stamp stamp = hooks_.now();
-    sampler_.sample(store_);
+    Tee tee(store_, trends_, hooks_.publish ? &metrics_ : nullptr);
+    sampler_.sample(tee);
     auto stored = store_.end(stamp);
     ++taken_;
     u64 lost = store_.lost();
@@ -89,6 +120,28 @@ class Watcher {
     if (said(exporting_, export_segments(), "it is tried again with the next sample"))
       hooks_.notice("segments are exported again");
     said(thinning_, make_room(stamp.wall_ms), "the file gets larger");
+    tell_changes(stamp);
+    if (!hooks_.publish) return;
+    u64 waiting = alarms_ ? alarms_->waiting() : 0;
+    hooks_.publish(
+        metrics_.take(trends_, {.samples = taken_, .lost = store_.lost(), .waiting_alarms = waiting, .wall_ms = stamp.wall_ms}));
+  }
+
+  void tell_changes(const Stamp& stamp) {
+    for (const LiveTrends::Change& change : trends_.end(stamp.boot_ms)) {
+      hooks_.notice(to_line(change));
+      if (alarms_) alarms_->add(to_json(change, host_, stamp.wall_ms));
+    }
+  }
+
+  // What is left at the end gets a moment, unless the command failed before.
+  void end_alarms() {
+    constexpr int kLooks = 50;
+    for (int i = 0; i < kLooks && alarms_->waiting() != 0 && !hooks_.is_stopped(); ++i) {
+      alarms_->poll(hooks_.now().boot_ms);
+      if (alarms_->is_running()) hooks_.wait(kNapSeconds / 10);
+    }
+    if (u64 waiting = alarms_->waiting()) hooks_.notice(fmt::format("alarm: {} not taken by the command", waiting));
   }
 
   Result<void> export_segments() {
@@ -112,7 +165,11 @@ class Watcher {
   const WatchHooks& hooks_;
   Store store_;
   Sampler sampler_;
+  std::string host_;
+  LiveTrends trends_;
+  WatchMetrics metrics_;
   std::optional<Uploads> uploads_;
+  std::optional<Alarms> alarms_;
   State storing_, exporting_, thinning_;
   u64 taken_ = 0, lost_ = 0;
 };
@@ -122,7 +179,7 @@ class Watcher {
 Result<void> watch(const WatchOptions& options, const WatchHooks& hooks) {
   Origin origin = TRY(this_origin(options.sampler.root));
   Store store = TRY(Store::open(options.path, origin, options.store));
-  Watcher watcher(options, hooks, std::move(store));
+  Watcher watcher(options, hooks, std::move(store), origin.host);
   TRY(watcher.open_spool());
   watcher.run();
   return {};

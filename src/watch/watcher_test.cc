@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <optional>
+#include <sstream>
 
 #include "watch/samples.h"
 #include "watch/segment_file.h"
@@ -29,6 +31,14 @@ class Rig {
   }
   void set_free(i64 kb) const { files.write("root/proc/meminfo", fmt::format("MemFree: {} kB\n", kb)); }
 
+  void set_available(i64 kb) const { files.write("root/proc/meminfo", fmt::format("MemAvailable: {} kB\n", kb)); }
+  std::string read(const std::string& name) const {
+    std::ifstream file(files.path(name));
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+  }
+
   Result<void> run(u64 samples) {
     options.samples = samples;
     return watch(options, {.is_stopped = [this] { return is_stopped; },
@@ -41,6 +51,7 @@ class Rig {
                                },
                            .notice = [this](const std::string& text) { notices.push_back(text); },
                            .progress = [](const std::string&) {},
+                           .publish = publish,
                            .now = [this] { return now; }});
   }
   Samples samples() const {
@@ -65,6 +76,7 @@ class Rig {
   Stamp now{1'700'000'000'000, 1'000'000, 900'000};
   bool is_stopped = false;
   std::function<void()> on_wait;
+  std::function<void(const std::vector<metrics::Metric>&)> publish;
   std::vector<std::string> notices;
 };
 
@@ -188,6 +200,23 @@ TEST(Watch, ItEndsWhenItIsTold_AndDoesNotBeginWithoutABoot) {
   EXPECT_EQ(rig.samples().times().size(), 4U);
   rig.boot("");
   EXPECT_FALSE(rig.run(1));
+}
+
+TEST(Watch, WhatBeginsToLeakIsToldOnce_HandedToTheCommand_AndPublished) {
+  Rig rig;
+  rig.options.alarm = "cat >> " + rig.files.path("alarms");
+  rig.options.trends.min_bytes_a_day = 1 << 20;
+  i64 used_kb = 0;
+  rig.on_wait = [&] { rig.set_available(8'000'000 - ++used_kb); };  // KiB a second
+  std::vector<metrics::Metric> figures;
+  rig.publish = [&](const std::vector<metrics::Metric>& now) { figures = now; };
+  ASSERT_TRUE(rig.run(100));
+  EXPECT_EQ(rig.notices_with("MemAvailable becomes less by"), 1U);
+  EXPECT_EQ(rig.read("alarms").find("\"event\": \"grows\""), rig.read("alarms").rfind("\"event\": \"grows\""));
+  EXPECT_NE(rig.read("alarms").find("\"host\": \"board\""), std::string::npos) << rig.read("alarms");
+  auto leaks = std::ranges::find(figures, "orphan_watch_leaks", &metrics::Metric::name);
+  ASSERT_NE(leaks, figures.end());
+  EXPECT_EQ(leaks->samples.at(0).value, 1);
 }
 
 }  // namespace

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which series leak, told while samples are taken: once when it begins, and once when it is over. Samples are fed as they come;
+// nothing is read back from the file.
+#pragma once
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "watch/trend_report.h"
+#include "watch/trend_watch.h"
+
+namespace orphan::watch {
+
+class LiveTrends {
+ public:
+  enum class Event : u8 {
+    Grows,     // it leaks
+    Stopped,   // it did, and does not any more
+    Vanished,  // it did, and is not there any more
+  };
+  struct Change {
+    Event event = Event::Grows;
+    TrendRow row;  // of what vanished, as it was last
+  };
+
+  explicit LiveTrends(const TrendChoice& choice);
+
+  // Of a sample, until end(); of two readings of the same series the first counts.
+  void add(const Reading& reading);
+  // The sample is complete. What has changed with it, by the order in which series were first seen.
+  std::vector<Change> end(i64 boot_ms);
+
+  // What leaks, as it was when that was last looked at.
+  const std::map<u64, TrendRow>& leaks() const { return leaks_; }
+
+ private:
+  struct Known {
+    Series series;
+    double value = 0;
+    u64 sample = 0;  // the last that has it
+  };
+  static std::string key_of(const Reading& reading);
+  TrendWatch& watch_of(const Series& series) { return series.unit == Unit::Bytes ? bytes_ : counts_; }
+  void forget_vanished(std::vector<Change>& changes);
+  void take_changes(TrendWatch& watch, std::vector<Change>& changes);
+
+  TrendWatch bytes_, counts_;
+  std::unordered_map<std::string, u64> ids_;
+  std::map<u64, Known> known_;
+  std::map<u64, TrendRow> leaks_;
+  double free_bytes_ = 0;
+  u64 next_id_ = 0, sample_ = 1;
+};
+
+// "slab dentry grows by 12.3 MiB/h (11.9 MiB to 12.8 MiB)": one line, without its end.
+std::string to_line(const LiveTrends::Change& change);
+// One object, docs/watch.md has its fields.
+std::string to_json(const LiveTrends::Change& change, const std::string& host, i64 wall_ms);
+
+}  // namespace orphan::watch
