@@ -5,6 +5,7 @@
 
 #include "cli/account.h"
 #include "cli/outstanding.h"
+#include "cli/plot.h"
 #include "cli/report.h"
 #include "cli/scan.h"
 #include "cli/serve.h"
@@ -38,5 +39,6 @@ int main(int argc, char** argv) {
   if (const ReportCommand* report = std::get_if<ReportCommand>(&command)) return run_report(*report);
   if (const SlubTraceCommand* trace = std::get_if<SlubTraceCommand>(&command)) return run_slub_trace(*trace);
   if (const TrendCommand* trend = std::get_if<TrendCommand>(&command)) return run_trend(*trend);
+  if (const PlotCommand* plot = std::get_if<PlotCommand>(&command)) return run_plot(*plot);
   return run_scan(std::get<ScanCommand>(command));
 }

@@ -20,6 +20,7 @@ void add_ctl(CLI::App& app, CtlCommand& ctl);
 // option_watch.cc: what looks at samples.
 void add_watch(CLI::App& app, WatchCommand& watch);
 void add_trend(CLI::App& app, TrendCommand& trend);
+void add_plot(CLI::App& app, PlotCommand& plot);
 
 // option_logs.cc: what reads what others have written.
 void add_report(CLI::App& app, ReportCommand& report);

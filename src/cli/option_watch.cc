@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <tuple>
+
 #include "cli/option_commands.h"
 #include "cli/option_kinds.h"
 
@@ -96,6 +98,28 @@ void add_trend(CLI::App& app, TrendCommand& trend) {
   sub->footer(
       "Exit status: 0 done, 2 wrong usage, 3 could not read. With --alarm: 0 nothing grows, 1 something leaks, 2 wrong usage,\n"
       "3 could not read, 4 not enough data. Nothing but the file is read.");
+}
+
+void add_plot(CLI::App& app, PlotCommand& plot) {
+  CLI::App* sub = app.add_subcommand(
+      "plot",
+      "Draw the samples of orphan watch over time: free memory, and what grows. In the terminal, unless a FILE is given.");
+  add_path(sub, "--store", "FILE", plot.store, "the file of samples");
+  for (auto [name, file, what] :
+       {std::tuple("--html", &plot.html,
+                   "make FILE a page with charts to zoom in and the table of verdicts; it needs no network"),
+        std::tuple("--svg", &plot.svg, "make FILE a picture, of lines"),
+        std::tuple("--png", &plot.png, "make FILE a picture, of pixels")}) {
+    sub->add_option(name, *file, what)->check(complaint_about_name)->type_name("FILE");
+  }
+  add_duration(sub, "--since", plot.since_h, "by default all since the last boot is drawn; else the last so long");
+  add_list(sub, "--series", "NAME", plot.series, "draw the series that have NAME in their names, and no others");
+  sub->add_option("--top", plot.top, "of what grows, draw so many series")
+      ->check(whole_number(1, 50))
+      ->type_name("N")
+      ->capture_default_str();
+  add_size(sub, "--min-rate", plot.min_bytes_a_day, "what grows by less a day is flat; by default 1M");
+  sub->footer("Exit status: 0 drawn, 2 wrong usage, 3 could not read or write. Nothing but the file of samples is read.");
 }
 
 }  // namespace orphan::cli

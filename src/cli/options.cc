@@ -76,6 +76,8 @@ Command parse(int argc, char** argv) {
   add_slub_trace(app, slub_trace);
   TrendCommand trend;
   add_trend(app, trend);
+  PlotCommand plot;
+  add_plot(app, plot);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -100,6 +102,7 @@ Command parse(int argc, char** argv) {
   if (app.got_subcommand("ctl")) return ctl;
   if (app.got_subcommand("watch")) return watch;
   if (app.got_subcommand("trend")) return trend;
+  if (app.got_subcommand("plot")) return plot;
   if (app.got_subcommand("track")) {
     if (track.sample_bytes > kMostSampleBytes)
       return Done{kUsage, "orphan: --sample-bytes: 1G is the most; without large allocations there would be no notes at all\n"};

@@ -130,6 +130,15 @@ struct TrendCommand {
   bool alarm = false;
 };
 
+struct PlotCommand {
+  std::string store = "/var/lib/orphan/watch.db";
+  std::string svg, png, html;       // files; none: it is drawn in the terminal
+  double since_h = 0;               // only so long before the last sample; 0: all of the boot
+  std::vector<std::string> series;  // names; none: what matters
+  u64 min_bytes_a_day = 1 << 20;
+  u64 top = 8;
+};
+
 // Nothing to run: the text goes to standard output (help, version) or standard error, and the program ends.
 struct Done {
   int status = 0;
@@ -137,7 +146,7 @@ struct Done {
 };
 
 using Command = std::variant<ScanCommand, WhoCommand, AccountCommand, TrackCommand, ServeCommand, CtlCommand, WatchCommand,
-                             ReportCommand, SlubTraceCommand, TrendCommand, Done>;
+                             ReportCommand, SlubTraceCommand, TrendCommand, PlotCommand, Done>;
 Command parse(int argc, char** argv);
 
 }  // namespace orphan::cli

@@ -100,7 +100,8 @@ std::string to_line(const LiveTrends::Change& change) {
     case LiveTrends::Event::Vanished: return name + " grew, and is not there any more";
     case LiveTrends::Event::Grows: break;
   }
-  std::string text = fmt::format("{} {} by {}", name, row.is_free_memory ? "becomes less" : "grows", rate_with_interval(row));
+  std::string text =
+      fmt::format("{} {} by {} ({})", name, row.is_free_memory ? "becomes less" : "grows", rate_text(row), interval_text(row));
   if (row.exhaustion)
     text += fmt::format("; {} would last {}", row.is_free_memory ? "it" : "what is available",
                         duration_text(row.exhaustion->likely_h));

@@ -61,12 +61,17 @@ bool has_verdict(const TrendReport& report);
 
 // "slab dentry".
 std::string name_of(const Series& series);
-// "1.20 MiB/h (1.10 MiB to 1.30 MiB)": its rate, with the interval.
-std::string rate_with_interval(const TrendRow& row);
+// "1.20 MiB/h", and its interval, "1.10 MiB to 1.30 MiB".
+std::string rate_text(const TrendRow& row);
+std::string interval_text(const TrendRow& row);
+// "daily cycle taken out": what else is to be known; may be empty.
+std::string remark(const TrendRow& row);
 std::string duration_text(double hours);
 
 // A table first, what it means after it. `top`: so many rows of what grows.
 std::string to_text(const TrendReport& report, u64 top);
+// Only what it means.
+std::string to_words(const TrendReport& report);
 std::string to_json(const TrendReport& report);
 
 }  // namespace orphan::watch

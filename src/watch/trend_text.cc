@@ -48,24 +48,6 @@ std::string shortened(const std::string& name) {
   return name.size() <= kNameWidth ? name : name.substr(0, kNameWidth - 3) + "...";
 }
 
-std::string remark(const TrendRow& row) {
-  const Trend& trend = row.trend;
-  std::string text;
-  auto add = [&](const std::string& what) { text += (text.empty() ? "" : ", ") + what; };
-  if (trend.verdict == Verdict::Sawtooth) add(fmt::format("{} drops", trend.drops));
-  if (trend.verdict == Verdict::Step) {
-    double size = row.is_free_memory ? -trend.step : trend.step;
-    add(fmt::format("{}{} after {}", size > 0 ? "+" : "", amount(size, row.series.unit), duration_text(trend.step_h)));
-  }
-  if (trend.verdict != Verdict::Growing) return text;
-  if (trend.since_h > 0) add(fmt::format("like this for {}", duration_text(trend.span_h - trend.since_h)));
-  if (trend.has_daily_cycle) add("daily cycle taken out");
-  if (trend.warm_up_h > 0) add("warm-up taken out");
-  if (trend.may_be_cycle) add("under two days: may be a daily cycle");
-  if (row.is_reclaimable) add("shrinks when memory is needed");
-  return text;
-}
-
 void add_table(std::string& out, const TrendReport& report, u64 top) {
   print(out, "{:<42} {:<9} {:>14}  {:<26} {:>5}  {}\n", "SERIES", "VERDICT", "RATE", "95 % INTERVAL", "R2", "REMARKS");
   u64 shown = 0, left = 0;
@@ -129,7 +111,6 @@ void add_side(std::string& out, const TrendReport& report) {
 }
 
 void add_words(std::string& out, const TrendReport& report) {
-  out += '\n';
   if (!has_verdict(report)) {
     out += wrapped("", "There is not enough data for any verdict: it takes 20 samples of a series, and more where it is noisy.");
     return;
@@ -176,17 +157,47 @@ std::string duration_text(double hours) {
   return hours < 2 * kDay ? fmt::format("{:.1f} h", hours) : fmt::format("{:.1f} days", hours / kDay);
 }
 
-std::string rate_with_interval(const TrendRow& row) {
-  return fmt::format("{} ({})", rate_text(row.trend.rate, row.series.unit), interval_text(row.trend, row.series.unit));
+std::string rate_text(const TrendRow& row) {
+  return rate_text(row.trend.rate, row.series.unit);
+}
+
+std::string interval_text(const TrendRow& row) {
+  return interval_text(row.trend, row.series.unit);
+}
+
+std::string remark(const TrendRow& row) {
+  const Trend& trend = row.trend;
+  std::string text;
+  auto add = [&](const std::string& what) { text += (text.empty() ? "" : ", ") + what; };
+  if (trend.verdict == Verdict::Sawtooth) add(fmt::format("{} drops", trend.drops));
+  if (trend.verdict == Verdict::Step) {
+    double size = row.is_free_memory ? -trend.step : trend.step;
+    add(fmt::format("{}{} after {}", size > 0 ? "+" : "", amount(size, row.series.unit), duration_text(trend.step_h)));
+  }
+  if (trend.verdict != Verdict::Growing) return text;
+  if (trend.since_h > 0) add(fmt::format("like this for {}", duration_text(trend.span_h - trend.since_h)));
+  if (trend.has_daily_cycle) add("daily cycle taken out");
+  if (trend.warm_up_h > 0) add("warm-up taken out");
+  if (trend.may_be_cycle) add("under two days: may be a daily cycle");
+  if (row.is_reclaimable) add("shrinks when memory is needed");
+  return text;
+}
+
+std::string to_words(const TrendReport& report) {
+  std::string out;
+  add_words(out, report);
+  return out;
 }
 
 std::string to_text(const TrendReport& report, u64 top) {
-  std::string out = fmt::format("{}{}{}, {} to {}, {}", report.host, report.release.empty() ? "" : ", kernel ", report.release,
-                                utc(report.from_ms / 1000), utc(report.to_ms / 1000), counted(report.samples, "sample"));
+  std::string out = report.host.empty() ? "" : report.host + ", ";
+  if (!report.release.empty()) print(out, "kernel {}, ", report.release);
+  print(out, "{} to {}, {}", utc(report.from_ms / 1000), utc(report.to_ms / 1000), counted(report.samples, "sample"));
   if (report.other_boots != 0) print(out, "; {} not looked at", counted(report.other_boots, "other boot"));
   out += "\n\n";
   add_table(out, report, top);
   add_fall(out, report.fall);
+  out += '\n';
   add_words(out, report);
   return out;
 }

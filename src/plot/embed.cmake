@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# cmake -DOUTPUT=F -DPAGE=DIR -DUPLOT=DIR -P embed.cmake: the page's files as strings of C++.
+set(code "// Made by embed.cmake.\n#include \"plot/page_files.h\"\n\nnamespace orphan::plot {\n\n")
+# Literals are made of pieces: compilers limit their length.
+function(embed name file)
+  file(READ "${file}" text)
+  string(LENGTH "${text}" length)
+  set(pieces "")
+  set(at 0)
+  while(at LESS length)
+    string(SUBSTRING "${text}" ${at} 8000 piece)
+    string(APPEND pieces "\n    R\"orphan~(${piece})orphan~\"")
+    math(EXPR at "${at} + 8000")
+  endwhile()
+  set(code "${code}const std::string_view ${name} =${pieces};\n\n" PARENT_SCOPE)
+endfunction()
+embed(kPageHtml "${PAGE}/page.html")
+embed(kPageCss "${PAGE}/page.css")
+embed(kPageJs "${PAGE}/page.js")
+embed(kUplotJs "${UPLOT}/dist/uPlot.iife.min.js")
+embed(kUplotCss "${UPLOT}/dist/uPlot.min.css")
+embed(kUplotLicense "${UPLOT}/LICENSE")
+file(WRITE "${OUTPUT}" "${code}}  // namespace orphan::plot\n")
