@@ -5,7 +5,7 @@
 
 namespace orphan::cli {
 
-// "orphan 0.1.0 (libbpf 1.1, static, without prometheus-cpp)".
+// "orphan 0.1.0 (libbpf 1.1, static, without prometheus-cpp and librsvg)".
 std::string version_text();
 
 }  // namespace orphan::cli

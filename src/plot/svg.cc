@@ -137,7 +137,7 @@ std::string to_svg(const Chart& whole, const watch::TrendReport& report) {
 <svg xmlns="http://www.w3.org/2000/svg" width="{0}" height="{1}" viewBox="0 0 {0} {1}" role="img">
 <title>{2}</title>
 <style>
-text {{ font: 12px sans-serif; fill: #222; }}
+text {{ font: 12px sans-serif; fill: black; }}
 .heading {{ font-size: 16px; }}
 .title {{ font-weight: bold; }}
 .value {{ text-anchor: end; }}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that leaks at a rate that it is told, until it is ended: `drip BYTES_A_SECOND`. It prints how many bytes it has leaked each
-// time it gets SIGUSR1.
+// A process that leaks at a rate that it is told, until it is ended: `drip BYTES_A_SECOND`. It prints how many bytes it has
+// leaked each time it gets SIGUSR1.
 #include <fmt/format.h>
 #include <unistd.h>
 
