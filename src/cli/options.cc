@@ -100,7 +100,12 @@ Command parse(int argc, char** argv) {
     return serve;
   }
   if (app.got_subcommand("ctl")) return ctl;
-  if (app.got_subcommand("watch")) return watch;
+  if (app.got_subcommand("watch")) {
+    bool has_retry = app.get_subcommand("watch")->count("--retry") != 0;
+    if (has_retry && watch.upload.empty() && watch.alarm.empty())
+      return Done{kUsage, "orphan: --retry: it is for --upload or --alarm; see orphan watch --help\n"};
+    return watch;
+  }
   if (app.got_subcommand("trend")) return trend;
   if (app.got_subcommand("plot")) return plot;
   if (app.got_subcommand("track")) {

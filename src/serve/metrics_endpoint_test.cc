@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The figures of the daemon, as metrics/endpoint serves them, also from its sandbox.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
