@@ -49,6 +49,39 @@ Command checked(SlubTraceCommand trace) {
   return trace;
 }
 
+Command checked(WatchCommand watch, const CLI::App& sub) {
+  if (sub.count("--retry") != 0 && watch.upload.empty() && watch.alarm.empty())
+    return Done{kUsage, "orphan: --retry: it is for --upload or --alarm; see orphan watch --help\n"};
+  return watch;
+}
+
+ServeCommand completed(ServeCommand serve, const CLI::App& sub) {
+  serve.has_period = sub.count("--period") != 0;
+  serve.has_min_age = sub.count("--min-age") != 0;
+  if (serve.bind_over && serve.bind_over->empty()) serve.bind_over = "/sys/kernel/debug/kmemleak";
+  return serve;
+}
+
+Command checked(TrackCommand track) {
+  if (is_for_no_terminal(track.scan.format, track.scan.output)) return Done{kUsage, kNoTerminal};
+  if (track.sample_bytes > kMostSampleBytes)
+    return Done{kUsage, "orphan: --sample-bytes: 1G is the most; without large allocations there would be no notes at all\n"};
+  if (track.outstanding && track.scan.format == Format::Kmemleak)
+    return Done{kUsage, "orphan: --format: with --outstanding it is text, json or pprof; see orphan track --help\n"};
+  return track;
+}
+
+Command checked(ScanCommand scan) {
+  if (is_for_no_terminal(scan.format, scan.output)) return Done{kUsage, kNoTerminal};
+  bool is_recording = scan.target.starts_with(kCorePrefix);
+  if (!scan.notes.empty() && is_recording)
+    return Done{kUsage, "orphan: --notes: they are of the running kernel, and a recording is not; see orphan --help\n"};
+  if (!scan.record.empty() && is_recording)
+    return Done{kUsage, fmt::format("orphan: --record: {} is a recording already; see orphan --help\n", scan.target)};
+  if (scan.list_rules) return Done{0, rules_text()};
+  return scan;
+}
+
 }  // namespace
 
 Command parse(int argc, char** argv) {
@@ -86,42 +119,17 @@ Command parse(int argc, char** argv) {
     if (app.exit(error, out, err) == 0) return Done{0, out.str()};
     return Done{kUsage, fmt::format("orphan: {}; see orphan --help\n", complaint(app, error))};
   }
-  for (const ScanCommand* command : {&scan, &track.scan}) {
-    if (is_for_no_terminal(command->format, command->output)) return Done{kUsage, kNoTerminal};
-  }
   if (app.got_subcommand("report")) return checked(std::move(report));
   if (app.got_subcommand("slub-trace")) return checked(std::move(slub_trace));
   if (app.got_subcommand("who")) return who;
-  if (app.got_subcommand("serve")) {
-    const CLI::App* sub = app.get_subcommand("serve");
-    serve.has_period = sub->count("--period") != 0;
-    serve.has_min_age = sub->count("--min-age") != 0;
-    if (serve.bind_over && serve.bind_over->empty()) serve.bind_over = "/sys/kernel/debug/kmemleak";
-    return serve;
-  }
+  if (app.got_subcommand("serve")) return completed(std::move(serve), *app.get_subcommand("serve"));
   if (app.got_subcommand("ctl")) return ctl;
-  if (app.got_subcommand("watch")) {
-    bool has_retry = app.get_subcommand("watch")->count("--retry") != 0;
-    if (has_retry && watch.upload.empty() && watch.alarm.empty())
-      return Done{kUsage, "orphan: --retry: it is for --upload or --alarm; see orphan watch --help\n"};
-    return watch;
-  }
+  if (app.got_subcommand("watch")) return checked(std::move(watch), *app.get_subcommand("watch"));
   if (app.got_subcommand("trend")) return trend;
   if (app.got_subcommand("plot")) return plot;
-  if (app.got_subcommand("track")) {
-    if (track.sample_bytes > kMostSampleBytes)
-      return Done{kUsage, "orphan: --sample-bytes: 1G is the most; without large allocations there would be no notes at all\n"};
-    if (track.outstanding && track.scan.format == Format::Kmemleak)
-      return Done{kUsage, "orphan: --format: with --outstanding it is text, json or pprof; see orphan track --help\n"};
-    return track;
-  }
-  if (!scan.notes.empty() && scan.target.starts_with(kCorePrefix))
-    return Done{kUsage, "orphan: --notes: they are of the running kernel, and a recording is not; see orphan --help\n"};
-  if (!scan.record.empty() && scan.target.starts_with(kCorePrefix))
-    return Done{kUsage, fmt::format("orphan: --record: {} is a recording already; see orphan --help\n", scan.target)};
+  if (app.got_subcommand("track")) return checked(std::move(track));
   if (app.got_subcommand("account")) return account;
-  if (scan.list_rules) return Done{0, rules_text()};
-  return scan;
+  return checked(std::move(scan));
 }
 
 }  // namespace orphan::cli

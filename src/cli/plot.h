@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// `orphan plot`.
 #pragma once
 #include "cli/options.h"
 
