@@ -248,10 +248,20 @@ void write_reports(Folder folder) {
   folder.add(to_json(test::sample_outstanding()));
 }
 
+void write_journals(Folder folder) {
+  // A byte for the format, one for the size of pieces.
+  std::string entry =
+      "__REALTIME_TIMESTAMP=1795762184123456\n_BOOT_ID=a\n_HOSTNAME=board\nSYSLOG_IDENTIFIER=kernel\n_SOURCE_MONOTONIC_TIMESTAMP="
+      "1\n";
+  folder.add(std::string("\0\7", 2) + "__CURSOR=s=1\n" + entry + "MESSAGE=hello\n\n" + entry + "MESSAGE\n" +
+             std::string("\3\0\0\0\0\0\0\0a\nb\n\n", 14));
+  folder.add(R"j({"__CURSOR":"1","_HOSTNAME":"board","SYSLOG_IDENTIFIER":"kernel","MESSAGE":[104,105],"_BOOT_ID":"b"})j");
+  folder.add("\1\40{\"MESSAGE\":\"hello\",\"__REALTIME_TIMESTAMP\":\"1795762184123456\"}\n{}\n");
+}
+
 void write_slub_traces(Folder folder) {
   for (const logs::SlubSample& sample : logs::kSlubSamples) folder.add(sample.log);
-  folder.add(
-      "__MONOTONIC_TIMESTAMP=1\n_BOOT_ID=a\nMESSAGE=TRACE kmalloc-64 alloc 0x(____ptrval____) inuse=1 fp=0x1\n-- Reboot --\n");
+  folder.add("[ 1.5] TRACE kmalloc-64 alloc 0x(____ptrval____) inuse=1 fp=0x1\n-- Reboot --\n");
   folder.add("** 5 printk messages dropped ** [ 1.5] Function entered at [<c0012378>] from [<c0366d34>]\n");
   folder.add("     12 f+0x26/0x90 waste=120/10 age=125/3500/9000 pid=1-116 cpus=0-1\n\tg+0x21/0x8b [leaky]\n");
   folder.add("slabinfo - version: 2.1\ndentry 12345 13000 192 21 1 : tunables\n");
@@ -270,6 +280,7 @@ int main(int argc, char** argv) {
   write_btf(Folder(root / "btf"));
   write_commands(Folder(root / "command"));
   write_detector_steps(Folder(root / "detector"));
+  write_journals(Folder(root / "journal"));
   write_kallsyms(Folder(root / "kallsyms"));
   write_recordings(Folder(root / "recording"));
   write_reports(Folder(root / "report"));

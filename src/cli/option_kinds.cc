@@ -27,11 +27,12 @@ std::optional<double> parse_duration(std::string_view text) {
   constexpr std::string_view kUnits = "smhd";
   constexpr double kHours[] = {1.0 / 3600, 1.0 / 60, 1, 24};
   constexpr double kMost = 100 * 365 * 24;
-  std::size_t unit = text.empty() ? kUnits.npos : kUnits.find(text.back());
-  if (unit == kUnits.npos) return std::nullopt;
+  std::size_t unit = text.empty() ? std::string_view::npos : kUnits.find(text.back());
+  if (unit == std::string_view::npos) return std::nullopt;
   double value{};
-  const char* end = text.data() + text.size() - 1;
-  auto [stop, error] = std::from_chars(text.data(), end, value);
+  const char* begin = text.data();
+  const char* end = begin + text.size() - 1;
+  auto [stop, error] = std::from_chars(begin, end, value);
   if (error != std::errc() || stop != end || !(value > 0)) return std::nullopt;
   double hours = value * kHours[unit];
   return hours <= kMost ? std::optional(hours) : std::nullopt;

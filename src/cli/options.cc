@@ -49,6 +49,15 @@ Command checked(SlubTraceCommand trace) {
   return trace;
 }
 
+Command checked(PlotCommand plot) {
+  for (auto [one, other] :
+       {std::pair(&plot.svg, &plot.png), std::pair(&plot.png, &plot.html), std::pair(&plot.html, &plot.svg)}) {
+    if (!one->empty() && *one == *other)
+      return Done{kUsage, fmt::format("orphan: plot: {} cannot be two kinds of file; see orphan plot --help\n", *one)};
+  }
+  return plot;
+}
+
 Command checked(WatchCommand watch, const CLI::App& sub) {
   if (sub.count("--retry") != 0 && watch.upload.empty() && watch.alarm.empty())
     return Done{kUsage, "orphan: --retry: it is for --upload or --alarm; see orphan watch --help\n"};
@@ -126,7 +135,7 @@ Command parse(int argc, char** argv) {
   if (app.got_subcommand("ctl")) return ctl;
   if (app.got_subcommand("watch")) return checked(std::move(watch), *app.get_subcommand("watch"));
   if (app.got_subcommand("trend")) return trend;
-  if (app.got_subcommand("plot")) return plot;
+  if (app.got_subcommand("plot")) return checked(std::move(plot));
   if (app.got_subcommand("track")) return checked(std::move(track));
   if (app.got_subcommand("account")) return account;
   return checked(std::move(scan));

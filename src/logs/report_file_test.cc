@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <zstd.h>
 
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "base/fd.h"
@@ -41,6 +42,28 @@ TEST(ReportFile, ItsKindIsToldByWhatIsInIt) {
   EXPECT_EQ(read("\xef\xbb\xbf" + std::string(test::k2026)).found.size(), 2u);
   EXPECT_EQ(read(test::kPageOwner).found.size(), 2u);
   EXPECT_EQ(read("\n {\"schema\": 1, \"leaks\": [{\"count\": 1, \"bytes\": 8}]}").found.size(), 1u);
+}
+
+// As `journalctl -k -o export` and `-o json` have it.
+TEST(ReportFile, AJournalIsALog_WithItsHost) {
+  std::string exported, json;
+  std::string_view text = test::k2026;
+  while (!text.empty()) {
+    std::string line(text.substr(0, text.find('\n')));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    exported +=
+        "__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795762184123456\n_HOSTNAME=board\nSYSLOG_IDENTIFIER=kernel\nMESSAGE=" + line +
+        "\n\n";
+    nlohmann::json entry{{"__CURSOR", "s=1"}, {"_HOSTNAME", "board"}, {"SYSLOG_IDENTIFIER", "kernel"}, {"MESSAGE", line}};
+    json += entry.dump() + "\n";
+  }
+  for (const std::string& journal : {exported, json}) {
+    Read got = read(journal);
+    ASSERT_EQ(got.found.size(), 2u) << got.error;
+    EXPECT_EQ(got.found[0].host, "board");
+    EXPECT_TRUE(got.complaints.empty());
+    EXPECT_EQ(got.found[0].leak.stack.size(), read(test::k2026).found[0].leak.stack.size());
+  }
 }
 
 TEST(ReportFile, AnEmptyFileSaysThatNothingLeaks_SoDoesALogWithoutALeak) {

@@ -172,7 +172,7 @@ bool skip_one(std::string_view& rest, SlubLine& read) {
     bool is_date = rest.size() > 10 && rest[4] == '-' && rest[7] == '-';
     return is_date ? skip_date(rest, read.host) : skip_kmsg(rest, read.caller);
   }
-  if (skip_word(rest, "MESSAGE=") || skip_word(rest, kKernel)) return true;
+  if (skip_word(rest, kKernel)) return true;
   // "Nov 27 06:49:44 " by its shape, or anything else with such a name first.
   bool is_syslog = rest.size() > 16 && rest[3] == ' ' && rest[6] == ' ' && rest[9] == ':' && rest[12] == ':' && rest[15] == ' ';
   bool is_date = is_syslog || (rest.size() > 4 && rest[3] == ' ' && (month_of(rest) != 0 || is_day_of_week(rest)));

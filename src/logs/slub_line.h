@@ -9,7 +9,6 @@
 //     Nov 27 06:49:44 host kernel: [ 1234.567890] message          syslog
 //     2026-11-27T06:49:44.123456+00:00 host kernel: message        syslog, journalctl -o short-iso-precise
 //     [ 1234.567890] host kernel: message                          journalctl -o short-monotonic
-//     MESSAGE=message                                              journalctl -o export
 #pragma once
 #include <optional>
 #include <string_view>

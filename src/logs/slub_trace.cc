@@ -87,7 +87,6 @@ void SlubTrace::take_head(const SlubLine& line, Printer& printer) {
   }
   ++(head.is_alloc ? counts_.allocs : counts_.frees);
   std::optional<double> time = seconds_of_prefix(line.prefix);
-  if (!time) time = journal_time_;
   HostTimes& times = printer.host->times;
   if (time && !times.first) times.first = time;
   if (time) times.last = time;
@@ -106,21 +105,6 @@ void SlubTrace::take_head(const SlubLine& line, Printer& printer) {
     if (printer.before_stack != 0) --printer.before_stack;
   }
   printer.waiting.push_back({.key = key, .record = record, .line = line_, .is_alloc = head.is_alloc});
-}
-
-// `__MONOTONIC_TIMESTAMP=1234567890` and `_BOOT_ID=…` of `journalctl -o export`, which stand before the message.
-bool SlubTrace::take_journal_field(std::string_view line) {
-  constexpr std::string_view kTime = "__MONOTONIC_TIMESTAMP=", kBoot = "_BOOT_ID=";
-  if (line.starts_with(kTime)) {
-    u64 microseconds = 0;
-    auto [end, error] = std::from_chars(line.data() + kTime.size(), line.data() + line.size(), microseconds);
-    if (error == std::errc()) journal_time_ = static_cast<double>(microseconds) * 1e-6;
-    return true;
-  }
-  if (!line.starts_with(kBoot)) return false;
-  if (!boot_id_.empty() && boot_id_ != line) end_boot(host_of({}));
-  boot_id_ = line;
-  return true;
 }
 
 // False: it may be a frame.
@@ -145,7 +129,6 @@ bool SlubTrace::take_other(std::string_view message, Printer& printer) {
     end_boot(*printer.host);
     return true;
   }
-  if (message[0] == '_' && take_journal_field(message)) return true;
   u64 lost = lost_messages(message);
   counts_.lost_messages += lost;
   return lost != 0;

@@ -97,7 +97,6 @@ class SlubTrace {
 
   Host& host_of(std::string_view name);
   Printer& printer_of(const SlubLine& line);
-  bool take_journal_field(std::string_view line);
   void look_for_gap(Host& host, std::string_view prefix);
   void take_head(const SlubLine& line, Printer& printer);
   bool take_other(std::string_view message, Printer& printer);
@@ -124,8 +123,6 @@ class SlubTrace {
   std::string last_host_name_;
   Printer* last_printer_ = nullptr;
   u64 last_printer_key_ = 0;
-  std::optional<double> journal_time_;
-  std::string boot_id_;
 };
 
 }  // namespace orphan::logs

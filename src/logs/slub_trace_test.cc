@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "logs/journal.h"
 #include "logs/slub_samples.h"
 #include "logs/slub_sizes.h"
 #include "report/format.h"
@@ -227,13 +228,16 @@ TEST(SlubTrace, RotatedFilesAreOneLog) {
 
 TEST(SlubTrace, TheJournalsTimesAndBootsAreUsed) {
   auto entry = [](u64 microseconds, std::string_view boot, std::string_view message) {
-    return fmt::format("__CURSOR=s=1\n__REALTIME_TIMESTAMP=1\n__MONOTONIC_TIMESTAMP={}\n_BOOT_ID={}\nMESSAGE={}\n\n",
-                       microseconds, boot, message);
+    return fmt::format(
+        "__CURSOR=s=1\n__REALTIME_TIMESTAMP=1\nSYSLOG_IDENTIFIER=kernel\n__MONOTONIC_TIMESTAMP={}\n_BOOT_ID={}\nMESSAGE={}\n\n",
+        microseconds, boot, message);
   };
   std::string first = entry(1'000'000, "a", "TRACE kmalloc-64 alloc 0x10 inuse=1 fp=0x0") +
                       entry(1'000'001, "a", " __kmalloc+0x1/0x2") + entry(1'000'002, "a", " widget_open+0x1/0x2") +
                       entry(6'000'000, "a", "TRACE kmalloc-64 free 0x99 inuse=1 fp=0x0");
-  Followed followed = follow({first + entry(1'000'000, "b", "TRACE kmalloc-64 free 0x10 inuse=1 fp=0x0")});
+  std::string log;
+  Journal(Journal::Format::Export).take(first + entry(1'000'000, "b", "TRACE kmalloc-64 free 0x10 inuse=1 fp=0x0"), log);
+  Followed followed = follow({log});
   EXPECT_EQ(followed.findings.counts.boots, 1U);
   ASSERT_EQ(followed.findings.groups.size(), 1U);
   ASSERT_TRUE(followed.findings.groups[0].times);

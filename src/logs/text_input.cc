@@ -73,6 +73,32 @@ Result<bool> TextInput::fill() {
 }
 
 Result<std::string_view> TextInput::read() {
+  if (journal_) return read_journal();
+  std::string_view piece = TRY(read_plain());
+  if (has_head_) return piece;
+  has_head_ = true;
+  // A journal begins with more than a pipe gives at least; one that comes in single bytes is not told.
+  auto format = Journal::format_of(piece);
+  if (!format) return piece;
+  journal_.emplace(*format);
+  journal_->take(piece, lines_);
+  return lines_.empty() ? read_journal() : Result<std::string_view>(lines_);
+}
+
+Result<std::string_view> TextInput::read_journal() {
+  lines_.clear();
+  while (lines_.empty()) {
+    std::string_view piece = TRY(read_plain());
+    if (piece.empty()) {
+      journal_->end(lines_);
+      break;
+    }
+    journal_->take(piece, lines_);
+  }
+  return std::string_view(lines_);
+}
+
+Result<std::string_view> TextInput::read_plain() {
   if (gzip_) return read_gzip();
   if (zstd_) return read_zstd();
   if (raw_at_ == raw_end_) TRY(fill());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The plain text of a file that may be compressed (gzip, zstd; told by its first bytes, not by its name), or of standard input,
-// in pieces, and line by line: files may be larger than memory.
+// in pieces, and line by line: files may be larger than memory. What journalctl prints for programs becomes text (journal.h).
 #pragma once
 #include <zlib.h>
 #include <zstd.h>
@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "logs/journal.h"
 
 namespace orphan::logs {
 
@@ -41,6 +42,8 @@ class TextInput {
   // More of the file behind what is left of raw_; false: there is no more.
   Result<bool> fill();
   Result<std::string_view> end() const;
+  Result<std::string_view> read_plain();
+  Result<std::string_view> read_journal();
   Result<std::string_view> read_gzip();
   Result<std::string_view> read_zstd();
 
@@ -50,6 +53,9 @@ class TextInput {
   bool is_inside_ = false;   // of a gzip member or a zstd frame
   bool is_full_ = false;     // plain_ was: there may be more without more of the file
   bool is_damaged_ = false;  // behind what was given last
+  bool has_head_ = false;    // of the plain text; so it is known whether it is a journal
+  std::optional<Journal> journal_;
+  std::string lines_;  // of the journal
   std::unique_ptr<z_stream, EndInflate> gzip_;
   std::unique_ptr<ZSTD_DStream, EndZstd> zstd_;
 };

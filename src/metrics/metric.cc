@@ -14,7 +14,7 @@ std::string label_text(std::string_view text) {
   return result;
 }
 
-std::vector<MetricSample> largest(std::vector<MetricSample> samples, std::size_t most) {
+std::vector<MetricSample> largest(std::span<const MetricSample> samples, std::size_t most) {
   constexpr std::string_view kOther = "other";
   std::map<std::string, double> by_label;
   MetricSample other{.label = std::string(kOther)};

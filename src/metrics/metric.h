@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Figures with names and texts, for any exporter to print.
 #pragma once
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,6 @@ std::string label_text(std::string_view text);
 
 // At most `most`, the largest first; what is left is the last, "other", as a sum, unless nothing is. Each label is a time series
 // in somebody's database for as long as that keeps it; so there are few.
-std::vector<MetricSample> largest(std::vector<MetricSample> samples, std::size_t most);
+std::vector<MetricSample> largest(std::span<const MetricSample> samples, std::size_t most);
 
 }  // namespace orphan::metrics

@@ -18,15 +18,17 @@ TEST(Metric, TheLargestAreLeft_TheRestIsASum) {
   std::vector<MetricSample> samples{{"a", 1}, {"b", 5}, {"c", 3}, {"d", 2}};
   EXPECT_EQ(rows(largest(samples, 2)), (std::vector<Row>{{"b", 5}, {"c", 3}, {"other", 3}}));
   EXPECT_EQ(rows(largest(samples, 4)), (std::vector<Row>{{"b", 5}, {"c", 3}, {"d", 2}, {"a", 1}}));
-  EXPECT_EQ(rows(largest({}, 4)), std::vector<Row>{});
+  EXPECT_EQ(rows(largest(std::vector<MetricSample>{}, 4)), std::vector<Row>{});
 }
 
 TEST(Metric, OneLabelIsOneSample_AlsoWhereOnlyBytesThatCannotBePrintedDiffer) {
-  EXPECT_EQ(rows(largest({{"x\xff", 1}, {"x\n", 2}, {"y", 1}}, 5)), (std::vector<Row>{{"x?", 3}, {"y", 1}}));
+  std::vector<MetricSample> samples{{"x\xff", 1}, {"x\n", 2}, {"y", 1}};
+  EXPECT_EQ(rows(largest(samples, 5)), (std::vector<Row>{{"x?", 3}, {"y", 1}}));
 }
 
 TEST(Metric, WhatIsCalledLikeTheRestIsCountedWithIt) {
-  EXPECT_EQ(rows(largest({{"other", 7}, {"a", 1}, {"b", 2}}, 1)), (std::vector<Row>{{"b", 2}, {"other", 8}}));
+  std::vector<MetricSample> samples{{"other", 7}, {"a", 1}, {"b", 2}};
+  EXPECT_EQ(rows(largest(samples, 1)), (std::vector<Row>{{"b", 2}, {"other", 8}}));
 }
 
 }  // namespace

@@ -31,11 +31,14 @@ std::vector<double> seconds_of(const watch::TrendSamples& samples) {
   return seconds;
 }
 
-// Between two samples.
-double usual_distance(const std::vector<double>& seconds) {
+// Between samples around one: the interval may have been another one day, and what is old may be sparse.
+double usual_distance(const std::vector<double>& seconds, std::size_t at) {
+  constexpr std::size_t kAround = 4;
   std::vector<double> distances;
-  for (std::size_t i = 1; i < seconds.size(); ++i) distances.push_back(seconds[i] - seconds[i - 1]);
-  if (distances.empty()) return 0;
+  for (std::size_t i = at - std::min(at - 1, kAround); i <= std::min(at + kAround, seconds.size() - 1); ++i) {
+    if (i != at) distances.push_back(seconds[i] - seconds[i - 1]);
+  }
+  if (distances.empty()) return seconds[at] - seconds[at - 1];
   auto middle = distances.begin() + static_cast<std::ptrdiff_t>(distances.size() / 2);
   std::ranges::nth_element(distances, middle);
   return *middle;
@@ -49,10 +52,10 @@ struct Axis {
 
 Axis axis_of(const watch::TrendSamples& samples) {
   std::vector<double> seconds = seconds_of(samples);
-  double usual = usual_distance(seconds);
   Axis axis;
   for (std::size_t i = 0; i < seconds.size(); ++i) {
-    if (i > 0 && seconds[i] - seconds[i - 1] > kGap * usual) axis.time_s.push_back((seconds[i] + seconds[i - 1]) / 2);
+    if (i > 0 && seconds[i] - seconds[i - 1] > kGap * usual_distance(seconds, i))
+      axis.time_s.push_back((seconds[i] + seconds[i - 1]) / 2);
     axis.place.push_back(axis.time_s.size());
     axis.time_s.push_back(seconds[i]);
   }
@@ -216,7 +219,8 @@ Chart thinned(const Chart& chart, std::size_t most_times) {
   }
   for (std::size_t begin = 0; begin < chart.time_s.size();) {
     if (is_gap(chart, begin)) {
-      add_time(result, chart, begin++);
+      add_time(result, chart, begin);
+      while (begin < chart.time_s.size() && is_gap(chart, begin)) ++begin;
       continue;
     }
     std::size_t end = begin + 1;

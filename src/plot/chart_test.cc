@@ -92,6 +92,22 @@ TEST(Chart, WhereTimeWasMissedThereIsAGap) {
   EXPECT_LT(chart.time_s[30], chart.time_s[31]);
 }
 
+TEST(Chart, WhereTheIntervalChangesThereIsNone) {
+  SampleMachine machine(100);
+  for (int i = 1; i <= 50; ++i) machine.add_time(100 * 300 + i * 3600);
+  machine.add(Kind::Slab, "a", "bytes", Unit::Bytes, [](std::size_t) { return 5.0; });
+  EXPECT_EQ(machine.chart(machine.report()).time_s.size(), 150U);
+}
+
+TEST(Chart, ThinnedALineThatEndedEarlyIsAsShortAsAnother) {
+  Chart chart;
+  std::vector<double> values(100'000, kNothing);
+  std::fill_n(values.begin(), 60, 7.0);
+  for (std::size_t i = 0; i < values.size(); ++i) chart.time_s.push_back(static_cast<double>(i));
+  chart.panels.push_back(panel_of(std::move(values)));
+  EXPECT_LE(thinned(chart, 500).time_s.size(), 510U);
+}
+
 TEST(Chart, ThinnedItStillHasEachPeak_AndTheGap) {
   Chart chart;
   std::vector<double> values;
@@ -118,7 +134,7 @@ TEST(Chart, ScalesAreInRoundNumbersOfTheirUnit) {
   EXPECT_EQ(labels(scale_of(panel_of({7.1 * kGiB, 7.4 * kGiB}), 4)),
             (std::vector<std::string>{"7.1 GiB", "7.2 GiB", "7.3 GiB", "7.4 GiB"}));
   EXPECT_EQ(labels(scale_of(panel_of({3, 12}, Unit::Count), 4)), (std::vector<std::string>{"0", "5", "10", "15"}));
-  for (std::vector<double> odd : {std::vector<double>{}, {kNothing}, {0, 0}, {5, 5}, {-3, -3}, {1e18, 1e18}, {-7, 1e12}}) {
+  for (const std::vector<double>& odd : {std::vector<double>{}, {kNothing}, {0, 0}, {5, 5}, {-3, -3}, {1e18, 1e18}, {-7, 1e12}}) {
     Scale scale = scale_of(panel_of(odd), 5);
     EXPECT_LT(scale.low, scale.high);
     EXPECT_GE(scale.ticks.size(), 2U);

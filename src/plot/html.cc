@@ -93,7 +93,10 @@ Json data_json(const Chart& chart, const watch::TrendReport& report) {
     }
     json["rows"].push_back(row_json(row, place == places.end() ? nullptr : &place->second));
   }
-  json["others"] = others == 0 ? "" : fmt::format("{} others are flat, or have too few samples.", with_commas(others));
+  json["others"] = others == 0 ? ""
+                               : fmt::format("Besides there {} that {} flat, or {} too few samples.",
+                                             others == 1 ? "is one series" : fmt::format("are {} series", with_commas(others)),
+                                             others == 1 ? "is" : "are", others == 1 ? "has" : "have");
   return json;
 }
 
@@ -114,8 +117,8 @@ std::string for_script(const Json& json) {
 std::string filled_in(std::string_view page, const std::map<std::string_view, std::string_view>& parts) {
   std::string out;
   while (!page.empty()) {
-    std::size_t at = page.find('@'), end = at == page.npos ? at : page.find('@', at + 1);
-    if (end == page.npos) break;
+    std::size_t at = page.find('@'), end = at == std::string_view::npos ? at : page.find('@', at + 1);
+    if (end == std::string_view::npos) break;
     auto part = parts.find(page.substr(at + 1, end - at - 1));
     VERIFY(part != parts.end());
     out += page.substr(0, at);

@@ -29,7 +29,7 @@ TEST(Html, ThePageHasTheSeriesAndTheVerdicts) {
   ASSERT_EQ(data["rows"].size(), 2U);
   EXPECT_EQ(data["rows"][1]["verdict"], "growing");
   EXPECT_EQ(data["rows"][1]["line"]["panel"], 1);
-  EXPECT_EQ(data["others"], "1 others are flat, or have too few samples.");
+  EXPECT_EQ(data["others"], "Besides there is one series that is flat, or has too few samples.");
   EXPECT_NE(data["words"].get<std::string>().find("What grows most is slab kmalloc-4k"), std::string::npos);
 }
 
