@@ -33,7 +33,8 @@ class Journal {
 
  private:
   // Those that are needed.
-  enum Field : u8 { Message, Host, Program, Realtime, Monotonic, SourceMonotonic, BootId, kFields };
+  enum Field : u8 { Message, Host, Program, Realtime, Monotonic, SourceMonotonic, BootId };
+  static constexpr std::size_t kFields = BootId + 1;
   static std::optional<Field> field_of(std::string_view name);
   void take_export(std::string_view piece, std::string& lines);
   void take_field(std::string_view line);
