@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # In the guest of watch_test: a module and a process leak at known rates beside load, and orphan watch looks on. Leaves in /tmp/results what
-# it said, and the truth at both ends. $SECONDS_WATCHED is how long.
+# it said, and the truth at both ends. $SAMPLES: so many.
 # shellcheck disable=SC2154
 
 cd /tmp/results || exit
@@ -24,7 +24,7 @@ drip 65536 >>/tmp/drip.said &
 drip=$!
 sleep 10
 truth
-orphan-static watch --store /tmp/watch.db --interval 1 --samples "$SECONDS_WATCHED" --alarm 'cat >>/tmp/results/alarms.json' 2>watch.errors
+orphan-static watch --store /tmp/watch.db --interval 1 --samples "$SAMPLES" --alarm 'cat >>/tmp/results/alarms.json' 2>watch.errors
 echo $? >watch.status
 truth
 nproc >cpus
