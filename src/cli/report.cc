@@ -10,12 +10,15 @@
 #include <system_error>
 
 #include "base/verify.h"
+#include "cli/scan.h"
 #include "cli/session.h"
 #include "logs/group_table.h"
+#include "logs/json_reader.h"
 #include "logs/merged_report.h"
 #include "logs/report_file.h"
 #include "logs/symboliser.h"
 #include "report/format.h"
+#include "report/json.h"
 
 namespace orphan::cli {
 namespace {
@@ -103,17 +106,26 @@ class Reading {
     complain(error.text());
   }
 
+  static Result<logs::FileFacts> read_file(const std::string& path, const logs::Hooks& hooks) {
+    if (!logs::is_recording(path)) return logs::read_report_file(path, hooks);
+    Session session;
+    const Report report = TRY(scan_recording(path, session));
+    logs::FileFacts facts;
+    facts.records = TRY(logs::read_json_report(to_json(report), hooks));
+    return facts;
+  }
+
   void read_one(const std::string& path) {
     table_.begin_file(path);
     symboliser_.begin_file();
     Complaints complaints(path);
-    auto facts = logs::read_report_file(path, {.found =
-                                                   [this](logs::Finding finding) {
-                                                     has_leaks_ |= finding.is_leak;
-                                                     symboliser_.name(finding.leak.stack);
-                                                     table_.add(std::move(finding));
-                                                   },
-                                               .complain = [&](u64 line, std::string_view what) { complaints.add(line, what); }});
+    auto facts = read_file(path, {.found =
+                                      [this](logs::Finding finding) {
+                                        has_leaks_ |= finding.is_leak;
+                                        symboliser_.name(finding.leak.stack);
+                                        table_.add(std::move(finding));
+                                      },
+                                  .complain = [&](u64 line, std::string_view what) { complaints.add(line, what); }});
     complaints_ += complaints.count();
     if (!facts) {
       fail(facts.error());

@@ -165,6 +165,14 @@ Error with_reason(const Error& error, const ScanCommand& command) {
 
 }  // namespace
 
+Result<Report> scan_recording(const std::string& file, Session& session) {
+  ScanCommand command;
+  command.target = std::string(kCorePrefix) + file;
+  Result<Report> report = look(command, session);
+  if (!report) return with_reason(report.error(), command);
+  return report;
+}
+
 int run_scan(const ScanCommand& command) {
   Session session;
   Result<Report> report = look(command, session);

@@ -16,7 +16,7 @@ inline constexpr int kClean = 0, kLeaks = 1, kCouldNotLook = 3, kPartial = 4;
 
 class Session {
  public:
-  // Once a process, before anything is read.
+  // Before anything is read.
   Session();
 
   // Whether the answer could be brought to its place.

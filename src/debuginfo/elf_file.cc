@@ -53,8 +53,7 @@ bool is_relocatable(Elf* elf) {
 
 bool is_of_this_byte_order(Elf* elf) {
   const char* ident = elf_getident(elf, nullptr);
-  return ident && ident[EI_CLASS] == ELFCLASS64 &&
-         ident[EI_DATA] == (std::endian::native == std::endian::little ? ELFDATA2LSB : ELFDATA2MSB);
+  return ident && ident[EI_DATA] == (std::endian::native == std::endian::little ? ELFDATA2LSB : ELFDATA2MSB);
 }
 
 const Machine* machine_of(Elf* elf) {
@@ -83,7 +82,7 @@ Result<ElfFile> ElfFile::begin(const std::string& path) {
   if (::fstat(fd.value(), &status) != 0 || !S_ISREG(status.st_mode)) return bad("it is no regular file").in(path);
   OwnedElf elf(dwelf_elf_begin(fd.value()));
   if (!elf || elf_kind(elf.get()) != ELF_K_ELF || !is_of_this_byte_order(elf.get())) {
-    return bad("it is no 64-bit ELF file of this byte order").in(path);
+    return bad("it is no ELF file of this byte order").in(path);
   }
   return ElfFile(std::move(fd), std::move(elf));
 }
@@ -112,6 +111,9 @@ bool ElfFile::is_relocatable() const {
 // Leaves no dwarf_ where there is none.
 Result<void> ElfFile::load_dwarf() {
   if (is_relocatable()) {
+    // They keep the addends in the sections, which is another thing to read.
+    if (gelf_getclass(elf_.get()) != ELFCLASS64)
+      return Error{ErrorCode::Unsupported, "a module of 32 bits, whose relocations are not known"};
     TRY(place_sections());
     TRY(relocate());
   }
@@ -215,7 +217,8 @@ std::vector<CodeSymbol> ElfFile::code_symbols() const {
       int type = GELF_ST_TYPE(symbol.st_info);
       if ((type != STT_FUNC && type != STT_NOTYPE) || symbol.st_shndx >= is_code.size() || !is_code[symbol.st_shndx]) continue;
       const char* name = elf_strptr(elf_.get(), header.sh_link, symbol.st_name);
-      if (!name || *name == '\0') continue;
+      // "$d" and others mark what the bytes of ARM are.
+      if (!name || *name == '\0' || *name == '$') continue;
       found.push_back({name, symbol.st_value + start_of_section(symbol.st_shndx), symbol.st_size});
     }
   }

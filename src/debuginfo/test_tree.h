@@ -131,6 +131,7 @@ class TestTree : public testing::Test {
       run(compile);
     }
     Arguments link{ORPHAN_TEST_COMPILER, "-nostdlib", "-Wl,--build-id"};
+    link.insert(link.end(), options.begin(), options.end());
     link.insert(link.end(), link_options.begin(), link_options.end());
     link.insert(link.end(), {path("plug.o"), path("core.o"), "-o", path(name)});
     run(link);

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
 
 #include "logs/json_reader.h"
 #include "logs/text_input.h"
@@ -13,13 +16,15 @@ namespace {
 
 constexpr std::size_t kLargestJson = std::size_t{1} << 30;
 
+constexpr std::string_view kRecordingStart = "orphan recording";
+
 struct Other {
   std::string_view start;
   std::string_view what;
 };
 // Files that somebody may take for reports.
 constexpr auto kOthers = std::to_array<Other>({
-    {"orphan recording", "a recording, which has to be scanned: orphan scan core:FILE, with --format=json for a report"},
+    {kRecordingStart, "a recording, which has to be scanned: orphan scan core:FILE, with --format=json for a report"},
     {"orphan notes ", "notes of orphan track --save, which belong to a scan: orphan scan --notes FILE"},
     {"\x7f"
      "ELF",
@@ -96,6 +101,15 @@ Result<FileFacts> read(TextInput& input, const Hooks& hooks) {
 }
 
 }  // namespace
+
+bool is_recording(const std::string& path) {
+  // What is no regular file may be readable only once.
+  std::error_code unknown;
+  if (path == "-" || !std::filesystem::is_regular_file(path, unknown)) return false;
+  std::ifstream file(path, std::ios::binary);
+  std::string start(kRecordingStart.size(), '\0');
+  return bool(file.read(start.data(), static_cast<std::streamsize>(start.size()))) && start == kRecordingStart;
+}
 
 Result<FileFacts> read_report_file(const std::string& path, const Hooks& hooks) {
   TextInput input = TRY(TextInput::open(path));

@@ -14,4 +14,7 @@ namespace orphan::logs {
 // file is understood: as kmemleak's own, it says that nothing leaks. Errors name the path.
 Result<FileFacts> read_report_file(const std::string& path, const Hooks& hooks);
 
+// Whether it is a regular file with a recording, which is no report yet: it has to be scanned.
+bool is_recording(const std::string& path);
+
 }  // namespace orphan::logs

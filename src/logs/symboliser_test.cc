@@ -79,6 +79,24 @@ TEST_F(SymboliserTest, VmlinuxNamesFrames_WhereverTheKernelLay) {
                                   [](const Coverage& entry) { return entry.why.find("KASLR") != std::string::npos; }));
 }
 
+// As of the 32-bit kernels whose traces are still read; the compiler's own machine has a mode for it.
+TEST_F(SymboliserTest, AVmlinuxOf32BitsNamesFramesAndHasLines) {
+  build_program("vmlinux", {"-g", "-m32", "-fno-pic", "-fno-stack-protector"});
+  auto elf = debuginfo::ElfFile::open_any(path("vmlinux"));
+  ASSERT_TRUE(elf) << elf.error().text();
+  auto symbols = elf->code_symbols();
+  auto outer = std::ranges::find(symbols, "outer", &debuginfo::CodeSymbol::name);
+  ASSERT_NE(outer, symbols.end());
+  EXPECT_LT(outer->address, u64{1} << 32);
+  auto symboliser = Symboliser::open({.vmlinux = path("vmlinux")});
+  ASSERT_TRUE(symboliser) << symboliser.error().text();
+  EXPECT_EQ(named(*symboliser, {fmt::format("0x{:x}", outer->address + 4)}),
+            fmt::format("outer+0x4/0x{:x}; ", outer->size_bytes));
+  std::vector<Frame> stack = stack_of({"use_twins+0x4/0x1000"});
+  symboliser->add_lines(stack);
+  EXPECT_FALSE(stack.back().file.empty());
+}
+
 TEST_F(SymboliserTest, LinesComeFromVmlinuxAndFromModulesBelowADirectory) {
   build_program("vmlinux");
   build_module("tree/drivers/plug-in.ko");
