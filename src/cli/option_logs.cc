@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <tuple>
-
 #include "cli/option_commands.h"
 #include "cli/option_kinds.h"
 
@@ -28,11 +26,9 @@ void add_report(CLI::App& app, ReportCommand& report) {
       ->check(whole_number(0, 1'000'000'000))
       ->type_name("N")
       ->capture_default_str();
-  for (auto [name, file, what] :
-       {std::tuple("--kallsyms", &report.kallsyms, "name frames without a symbol by FILE, a /proc/kallsyms saved in that boot"),
-        std::tuple("--vmlinux", &report.vmlinux, "the same by FILE, and lines of source where it has debug information")}) {
-    sub->add_option(name, *file, what)->check(complaint_about_name)->type_name("FILE");
-  }
+  add_path(sub, "--kallsyms", "FILE", report.kallsyms,
+           "name frames without a symbol by FILE, a /proc/kallsyms saved in that boot");
+  add_path(sub, "--vmlinux", "FILE", report.vmlinux, "the same by FILE, and lines of source where it has debug information");
   add_list(sub, "--modules", "DIR", report.module_directories, "lines of source of modules, whose files are in DIR or below it");
   sub->footer(
       "Exit status: 0 no leaks in it, 1 leaks, 2 wrong usage, 3 could not read. With --diff 1 when something is new or has "
@@ -62,12 +58,10 @@ void add_slub_trace(CLI::App& app, SlubTraceCommand& trace) {
       ->type_name("SECONDS")
       ->capture_default_str()
       ->needs(live);
-  for (auto [name, file, what] :
-       {std::tuple("--slabinfo", &trace.slabinfo, "sizes of objects, by FILE, a /proc/slabinfo saved on that machine"),
-        std::tuple("--kallsyms", &trace.kallsyms, "name frames without a symbol by FILE, a /proc/kallsyms saved in that boot"),
-        std::tuple("--vmlinux", &trace.vmlinux, "the same by FILE, and lines of source where it has debug information")}) {
-    sub->add_option(name, *file, what)->check(complaint_about_name)->type_name("FILE");
-  }
+  add_path(sub, "--slabinfo", "FILE", trace.slabinfo, "sizes of objects, by FILE, a /proc/slabinfo saved on that machine");
+  add_path(sub, "--kallsyms", "FILE", trace.kallsyms,
+           "name frames without a symbol by FILE, a /proc/kallsyms saved in that boot");
+  add_path(sub, "--vmlinux", "FILE", trace.vmlinux, "the same by FILE, and lines of source where it has debug information");
   add_list(sub, "--modules", "DIR", trace.module_directories, "lines of source of modules, whose files are in DIR or below it");
   add_format(sub, kTraceFormats, trace.format, "how it is written: text, json, pprof");
   add_output(sub, trace.output);

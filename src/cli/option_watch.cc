@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <tuple>
-
 #include "cli/option_commands.h"
 #include "cli/option_kinds.h"
 
@@ -105,13 +103,10 @@ void add_plot(CLI::App& app, PlotCommand& plot) {
       "plot",
       "Draw the samples of orphan watch over time: free memory, and what grows. In the terminal, unless a FILE is given.");
   add_path(sub, "--store", "FILE", plot.store, "the file of samples");
-  for (auto [name, file, what] :
-       {std::tuple("--html", &plot.html,
-                   "make FILE a page with charts to zoom in and the table of verdicts; it needs no network"),
-        std::tuple("--svg", &plot.svg, "make FILE a picture, of lines"),
-        std::tuple("--png", &plot.png, "make FILE a picture, of pixels")}) {
-    sub->add_option(name, *file, what)->check(complaint_about_name)->type_name("FILE");
-  }
+  add_path(sub, "--html", "FILE", plot.html,
+           "make FILE a page with charts to zoom in and the table of verdicts; it needs no network");
+  add_path(sub, "--svg", "FILE", plot.svg, "make FILE a picture, of lines");
+  add_path(sub, "--png", "FILE", plot.png, "make FILE a picture, of pixels");
   add_duration(sub, "--since", plot.since_h, "by default all since the last boot is drawn; else the last so long");
   add_list(sub, "--series", "NAME", plot.series, "draw the series that have NAME in their names, and no others");
   sub->add_option("--top", plot.top, "of what grows, draw so many series")

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "base/verify.h"
+#include "cli/interrupt.h"
 #include "cli/scan.h"
 #include "cli/session.h"
 #include "logs/group_table.h"
@@ -110,12 +111,18 @@ class Reading {
     if (!logs::is_recording(path)) return logs::read_report_file(path, hooks);
     Session session;
     const Report report = TRY(scan_recording(path, session));
+    if (report.interrupted) return Error(ErrorCode::Interrupted, path + ": stopped before the end of its scan");
     logs::FileFacts facts;
     facts.records = TRY(logs::read_json_report(to_json(report), hooks));
     return facts;
   }
 
   void read_one(const std::string& path) {
+    // Recordings take long, so ^C is noted while there are any.
+    if (is_interrupted()) {
+      fail(Error(ErrorCode::Interrupted, path + ": not read, since orphan was stopped"));
+      return;
+    }
     table_.begin_file(path);
     symboliser_.begin_file();
     Complaints complaints(path);

@@ -190,7 +190,7 @@ std::string to_words(const TrendReport& report) {
 }
 
 std::string to_text(const TrendReport& report, u64 top) {
-  std::string out = report.host.empty() ? "" : report.host + ", ";
+  std::string out = report.host.empty() ? "" : printable(report.host) + ", ";
   if (!report.release.empty()) print(out, "kernel {}, ", report.release);
   print(out, "{} to {}, {}", utc(report.from_ms / 1000), utc(report.to_ms / 1000), counted(report.samples, "sample"));
   if (report.other_boots != 0) print(out, "; {} not looked at", counted(report.other_boots, "other boot"));
