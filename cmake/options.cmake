@@ -13,8 +13,7 @@ target_compile_options(orphan_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wno-
 if(ORPHAN_WERROR)
   target_compile_options(orphan_options INTERFACE -Werror)
 endif()
-# Debian has no static libfmt.
-target_compile_definitions(orphan_options INTERFACE FMT_HEADER_ONLY)
+target_link_libraries(orphan_options INTERFACE orphan_fmt)
 if(ORPHAN_SANITIZE)
   target_compile_options(orphan_options INTERFACE -fsanitize=${ORPHAN_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(orphan_options INTERFACE -fsanitize=${ORPHAN_SANITIZE})

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "debuginfo/test_tree.h"
 
 namespace orphan::debuginfo {
