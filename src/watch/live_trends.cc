@@ -14,12 +14,12 @@ constexpr double kHoursADay = 24;
 // Some things are not in every sample: the file of a kmemleak that is scanning cannot be read.
 constexpr u64 kMostMissed = 3;  // samples; then it is not there any more
 
-Series series_of(const Reading& reading) {
-  return {.kind = reading.kind,
-          .name = std::string(reading.name),
-          .field = std::string(reading.field),
-          .unit = reading.unit,
-          .boot = std::nullopt};
+double hours(i64 milliseconds) {
+  return static_cast<double>(milliseconds) / kMillisecondsAnHour;
+}
+
+bool is_available_memory(Kind kind, std::string_view field) {
+  return kind == Kind::Memory && field == "MemAvailable";
 }
 
 }  // namespace
@@ -28,27 +28,42 @@ LiveTrends::LiveTrends(const TrendChoice& choice)
     : bytes_({.threshold = choice.threshold, .min_rate = choice.min_bytes_a_day / kHoursADay}),
       counts_({.threshold = choice.threshold}) {}
 
-std::string LiveTrends::key_of(const Reading& reading) {
-  std::string key(1, static_cast<char>(reading.kind));
-  key += reading.field;
+std::optional<u64> LiveTrends::id_of(Kind kind, std::string_view name, std::string_view field, Unit unit) {
+  std::string key(1, static_cast<char>(kind));
+  key += field;
   key += '\0';
-  key += reading.name;
-  return key;
+  key += name;
+  if (auto found = ids_.find(key); found != ids_.end()) return found->second;
+  Series series{.kind = kind, .name = std::string(name), .field = std::string(field), .unit = unit, .boot = std::nullopt};
+  if (!is_judged(series)) return std::nullopt;
+  ids_.emplace(std::move(key), next_id_);
+  known_[next_id_].series = std::move(series);
+  return next_id_++;
+}
+
+void LiveTrends::recall(const Series& series, const std::vector<SampleTime>& times, const Values& values) {
+  if (is_available_memory(series.kind, series.field)) free_bytes_ = static_cast<double>(values.values.back());
+  std::optional<u64> id = id_of(series.kind, series.name, series.field, series.unit);
+  if (!id) return;
+  Known& known = known_[*id];
+  for (std::size_t i = 0; i < values.at.size(); ++i) {
+    known.value = growth_sign(series) * static_cast<double>(values.values[i]);
+    watch_of(series).add(*id, hours(times[values.at[i]].stamp.boot_ms), known.value);
+  }
+}
+
+void LiveTrends::look() {
+  std::vector<Change> changes;
+  take_changes(bytes_, changes);
+  take_changes(counts_, changes);
 }
 
 void LiveTrends::add(const Reading& reading) {
   auto value = static_cast<double>(reading.value) * static_cast<double>(reading.scale);
-  if (reading.kind == Kind::Memory && reading.field == "MemAvailable") free_bytes_ = value;
-  auto [at, is_new] = ids_.try_emplace(key_of(reading), next_id_);
-  if (is_new) {
-    Series series = series_of(reading);
-    if (!is_judged(series)) {
-      ids_.erase(at);
-      return;
-    }
-    known_[next_id_++].series = std::move(series);
-  }
-  Known& known = known_[at->second];
+  if (is_available_memory(reading.kind, reading.field)) free_bytes_ = value;
+  std::optional<u64> id = id_of(reading.kind, reading.name, reading.field, reading.unit);
+  if (!id) return;
+  Known& known = known_[*id];
   if (known.sample == sample_) return;
   known.sample = sample_;
   known.value = growth_sign(known.series) * value;
@@ -58,7 +73,7 @@ std::vector<LiveTrends::Change> LiveTrends::end(i64 boot_ms) {
   std::vector<Change> changes;
   forget_vanished(changes);
   for (const auto& [id, known] : known_) {
-    if (known.sample == sample_) watch_of(known.series).add(id, static_cast<double>(boot_ms) / kMillisecondsAnHour, known.value);
+    if (known.sample == sample_) watch_of(known.series).add(id, hours(boot_ms), known.value);
   }
   take_changes(bytes_, changes);
   take_changes(counts_, changes);

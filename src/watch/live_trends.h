@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which series leak, told while samples are taken: once when it begins, and once when it is over. Samples are fed as they come;
-// nothing is read back from the file.
+// Which series leak, told while samples are taken: once when it begins, and once when it is over. Samples are fed as they come,
+// those of an earlier run before the first.
 #pragma once
 #include <map>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "watch/samples.h"
 #include "watch/trend_report.h"
 #include "watch/trend_watch.h"
 
@@ -26,6 +27,11 @@ class LiveTrends {
 
   explicit LiveTrends(const TrendChoice& choice);
 
+  // Before the first add(): values of this boot that an earlier run has sampled, later ones than those that were recalled before.
+  // They count as soon as look() was called; a verdict takes two looks, apart from each other.
+  void recall(const Series& series, const std::vector<SampleTime>& times, const Values& values);
+  void look();
+
   // Of a sample, until end(); of two readings of the same series the first counts.
   void add(const Reading& reading);
   // The sample is complete. What has changed with it, by the order in which series were first seen.
@@ -40,7 +46,8 @@ class LiveTrends {
     double value = 0;
     u64 sample = 0;  // the last that has it
   };
-  static std::string key_of(const Reading& reading);
+  // Nothing: such series are not judged.
+  std::optional<u64> id_of(Kind kind, std::string_view name, std::string_view field, Unit unit);
   TrendWatch& watch_of(const Series& series) { return series.unit == Unit::Bytes ? bytes_ : counts_; }
   void forget_vanished(std::vector<Change>& changes);
   void take_changes(TrendWatch& watch, std::vector<Change>& changes);

@@ -99,34 +99,45 @@ Result<void> Samples::load_starts() {
   return {};
 }
 
-Result<std::vector<Values>> Samples::read(std::span<const u32> ids) {
-  std::vector<Values> wanted;
+Result<i64> Samples::scale_of(u32 id) const {
+  auto series = std::ranges::lower_bound(series_, id, {}, &Series::id);
+  if (series == series_.end() || series->id != id) return Error(ErrorCode::BadData, "a series is not listed");
+  return scales_[static_cast<std::size_t>(series - series_.begin())];
+}
+
+Result<void> Samples::read_parts(std::span<const u32> ids, u32 first, u32 end, const TakePart& take) {
   std::unordered_map<u32, std::size_t> index;
-  for (u32 id : ids) {
-    index.emplace(id, wanted.size());
-    wanted.push_back({.id = id});
-  }
+  for (std::size_t i = 0; i < ids.size(); ++i) index.emplace(ids[i], i);
   for (const Place& place : places_) {
+    if (place.first >= end || place.first + place.samples <= first) continue;
     Segment segment = TRY(load_segment(database_, place.segment));
     ColumnReader reader(segment.columns, place.samples);
     while (!reader.at_end()) {
       auto found = index.find(TRY(reader.next()));
       if (found == index.end()) continue;
       Column column = TRY(reader.read());
-      auto series = std::ranges::lower_bound(series_, found->first, {}, &Series::id);
-      if (series == series_.end() || series->id != found->first) return Error(ErrorCode::BadData, "a series is not listed");
-      i64 scale = scales_[static_cast<std::size_t>(series - series_.begin())];
-      Values& values = wanted[found->second];
+      i64 scale = TRY(scale_of(found->first));
+      Values part{.id = found->first};
       for (std::size_t i = 0; i < column.at.size(); ++i) {
-        values.at.push_back(place.first + column.at[i]);
-        values.values.push_back(scaled(column.values[i], scale));
+        u32 at = place.first + column.at[i];
+        if (at < first || at >= end) continue;
+        part.at.push_back(at);
+        part.values.push_back(scaled(column.values[i], scale));
       }
+      if (!part.at.empty()) take(found->second, part);
     }
   }
-  // The same number twice among those that were asked for.
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    if (std::size_t first = index.at(wanted[i].id); first != i) wanted[i] = wanted[first];
-  }
+  return {};
+}
+
+Result<std::vector<Values>> Samples::read(std::span<const u32> ids) {
+  std::vector<Values> wanted;
+  for (u32 id : ids) wanted.push_back({.id = id});
+  TRY(read_parts(ids, 0, static_cast<u32>(times_.size()), [&](std::size_t index, const Values& part) {
+    Values& values = wanted[index];
+    values.at.insert(values.at.end(), part.at.begin(), part.at.end());
+    values.values.insert(values.values.end(), part.values.begin(), part.values.end());
+  }));
   return wanted;
 }
 

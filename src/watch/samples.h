@@ -7,6 +7,7 @@
 //     std::vector<Values> values = TRY(samples.read({id, …}));    // of all wanted in one go: each read() reads the whole file
 //     samples.times()[values[0].at[i]].time_ms, values[0].values[i]
 #pragma once
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -54,8 +55,12 @@ class Samples {
   const std::vector<Origin>& boots() const { return boots_; }
   const std::vector<Series>& series() const { return series_; }
 
-  // In the order of `ids`; one that has no values is empty, as is one that does not exist.
+  // In the order of `ids`, which are all different; one that has no values is empty, as is one that does not exist.
   Result<std::vector<Values>> read(std::span<const u32> ids);
+  // The same a part at a time, of the samples [first, end) of times(): for who need not have all values at once. What is handed
+  // out is the series' index in `ids` and some values of it, later ones than those before.
+  using TakePart = std::function<void(std::size_t, const Values&)>;
+  Result<void> read_parts(std::span<const u32> ids, u32 first, u32 end, const TakePart& take);
 
  private:
   explicit Samples(Database database) : database_(std::move(database)) {}
@@ -65,6 +70,7 @@ class Samples {
   Result<void> load_times();
   Result<void> load_starts();
   u32 index_of_boot(i64 id) const;
+  Result<i64> scale_of(u32 id) const;
 
   struct Place {
     i64 segment = 0;

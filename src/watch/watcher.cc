@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "watch/alarms.h"
+#include "watch/live_history.h"
 #include "watch/live_trends.h"
 #include "watch/segment_file.h"
 #include "watch/watch_metrics.h"
@@ -55,6 +56,17 @@ class Watcher {
         {.directory = options_.export_directory, .command = options_.upload, .first_retry_s = options_.first_retry_s},
         hooks_.notice)));
     return {};
+  }
+
+  // What an earlier run has sampled of this boot is known, and what leaks by it is told.
+  void recall(const std::string& boot_id) {
+    hooks_.progress("reading the samples that there are");
+    auto recalled = [&]() -> Result<void> {
+      Samples samples = TRY(Samples::open(options_.path));
+      return recall_samples(trends_, samples, boot_id);
+    }();
+    if (!recalled) hooks_.notice(fmt::format("{}: what leaks is looked for from now on only", recalled.error().text()));
+    for (const auto& [id, row] : trends_.leaks()) tell({.event = LiveTrends::Event::Grows, .row = row}, hooks_.now());
   }
 
   void run() {
@@ -120,18 +132,16 @@ class Watcher {
     if (said(exporting_, export_segments(), "it is tried again with the next sample"))
       hooks_.notice("segments are exported again");
     said(thinning_, make_room(stamp.wall_ms), "the file gets larger");
-    tell_changes(stamp);
+    for (const LiveTrends::Change& change : trends_.end(stamp.boot_ms)) tell(change, stamp);
     if (!hooks_.publish) return;
     u64 waiting = alarms_ ? alarms_->waiting() : 0;
     hooks_.publish(
         metrics_.take(trends_, {.samples = taken_, .lost = store_.lost(), .waiting_alarms = waiting, .wall_ms = stamp.wall_ms}));
   }
 
-  void tell_changes(const Stamp& stamp) {
-    for (const LiveTrends::Change& change : trends_.end(stamp.boot_ms)) {
-      hooks_.notice(to_line(change));
-      if (alarms_) alarms_->add(to_json(change, host_, stamp.wall_ms));
-    }
+  void tell(const LiveTrends::Change& change, const Stamp& stamp) {
+    hooks_.notice(to_line(change));
+    if (alarms_) alarms_->add(to_json(change, host_, stamp.wall_ms));
   }
 
   // What is left at the end gets a moment, unless the command failed before.
@@ -181,6 +191,7 @@ Result<void> watch(const WatchOptions& options, const WatchHooks& hooks) {
   Store store = TRY(Store::open(options.path, origin, options.store));
   Watcher watcher(options, hooks, std::move(store), origin.host);
   TRY(watcher.open_spool());
+  watcher.recall(origin.boot_id);
   watcher.run();
   return {};
 }
