@@ -56,8 +56,7 @@ TEST(SavedRegisters, EachInstructionBetweenIsAsLongAsItIs) {
       {0x48, 0x85, 0xff},                                            // test %rdi,%rdi
       {0x66, 0x89, 0x47, 0x53},                                      // mov %ax,0x53(%rdi)
   };
-  for (const Code& code : harmless)
-    EXPECT_EQ(saved_by(joined(joined(kPush15, code), joined(kPushBp, kRet))), 2U) << code.size();
+  for (const Code& code : harmless) EXPECT_EQ(saved_by(joined(joined(kPush15, code), joined(kPushBp, kRet))), 2U) << code.size();
 }
 
 TEST(SavedRegisters, ItEndsAtAnythingElse_WhatFollowsMayBePushedForAnotherReason) {
