@@ -4,6 +4,9 @@
 #include <bpf/btf.h>
 #include <sys/mman.h>
 
+#include <bit>
+#include <functional>
+
 #include "base/fd.h"
 
 namespace orphan::kernel {
@@ -48,17 +51,31 @@ Result<Btf> Btf::parse(std::string_view bytes, const std::string& name, const Bt
 void Btf::index_names(u32 first) {
   first_ = first;
   u32 count = btf__type_cnt(handle_.get());
+  std::vector<u32> named;
   for (u32 id = first; id < count; ++id) {
     const btf_type* type = btf__type_by_id(handle_.get(), id);
     if (type->name_off == 0 || (!btf_is_composite(type) && !btf_is_any_enum(type))) continue;
-    const char* name = btf__name_by_offset(handle_.get(), type->name_off);
-    if (name != nullptr) ids_.try_emplace(name, id);
+    if (btf__name_by_offset(handle_.get(), type->name_off) != nullptr) named.push_back(id);
+  }
+  ids_.assign(std::bit_ceil(2 * named.size() + 1), 0);
+  for (u32 id : named) {
+    u32& place = ids_[place_of(name_of_type(id))];
+    if (place == 0) place = id;
   }
 }
 
+std::string_view Btf::name_of_type(u32 id) const {
+  return btf__name_by_offset(handle_.get(), btf__type_by_id(handle_.get(), id)->name_off);
+}
+
+std::size_t Btf::place_of(std::string_view name) const {
+  std::size_t place = std::hash<std::string_view>{}(name) & (ids_.size() - 1);
+  while (ids_[place] != 0 && name_of_type(ids_[place]) != name) place = (place + 1) & (ids_.size() - 1);
+  return place;
+}
+
 u32 Btf::find(std::string_view type) const {
-  auto found = ids_.find(type);
-  return found == ids_.end() ? 0 : found->second;
+  return ids_[place_of(type)];
 }
 
 std::optional<u32> Btf::size_of_id(u32 type_id) const {

@@ -6,7 +6,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -69,10 +68,12 @@ class Btf {
   bool append_member_at(u32 type_id, u32 offset_bytes, int depth, std::string& path) const;
   u32 type_at(u32 type_id, u32 offset_bytes, int depth) const;
   void index_names(u32 first);
+  std::string_view name_of_type(u32 id) const;
+  std::size_t place_of(std::string_view name) const;  // in ids_: that of the first type with this name, or where it would be
 
   std::unique_ptr<btf, Free> handle_;
-  u32 first_ = 1;                                  // the first type that is not the base's
-  std::unordered_map<std::string_view, u32> ids_;  // structs, unions, enums; names point into the BTF
+  u32 first_ = 1;         // the first type that is not the base's
+  std::vector<u32> ids_;  // a hash table of structs, unions and enums by name; 0: an empty place
 };
 
 }  // namespace orphan::kernel

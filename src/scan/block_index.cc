@@ -52,9 +52,21 @@ BlockIndex::BlockIndex(const Snapshot& snapshot, Range paged, std::span<const So
   for (std::size_t i = 0; i < sorted_.size() && i < 256U - kFirstWindow; ++i) within_[kFirstWindow + i] = sorted_[i].range;
 }
 
+WordFilter BlockIndex::filter() const {
+  WordFilter filter{.may_be = may_be_.data(), .within = within_.data(), .lowest = lowest_};
+  // Where there is no gap in between everything may be there.
+  filter.first = low_end_ < high_start_ ? high_start_ : 0;
+  filter.size_bytes = low_end_ < high_start_ ? low_end_ - high_start_ : ~u64{0};
+  return filter;
+}
+
 void BlockIndex::admit(Range range, u8 what) {
   if (range.size_bytes == 0) return;
   lowest_ = std::min(lowest_, std::max<u64>(range.start.value, 1));
+  if (range.start.value >> 63 != 0)
+    high_start_ = std::min(high_start_, range.start.value);
+  else
+    low_end_ = std::max(low_end_, (range.end() - 1).value + 1);
   u64 first = range.start.value >> WordFilter::kGranuleShift;
   u64 last = std::min((range.end() - 1).value >> WordFilter::kGranuleShift, first + WordFilter::kGranules - 1);
   for (u64 g = first; g <= last; ++g) {

@@ -32,9 +32,13 @@ struct WordFilter {
   const u8* may_be = nullptr;     // by granule; 0: nothing
   const Range* within = nullptr;  // by what may be there
   u64 lowest = 0;                 // nothing is below; 1 at least: 0 never passes
+  // All there is, as one range, which may go through the end of the address space to its start. Most words that are no address,
+  // text and numbers, are outside: what there is lies at the two ends.
+  u64 first = 0, size_bytes = 0;
 
+  bool may_pass(u64 word) const { return word >= lowest && word - first < size_bytes; }
   bool passes(u64 word) const {
-    if (word < lowest) return false;
+    if (!may_pass(word)) return false;
     u8 what = may_be[granule(word)];
     return what != 0 && within[what].contains(Addr{word});
   }
@@ -56,7 +60,7 @@ class BlockIndex {
   }
   // The paged window.
   Range paged() const { return paged_; }
-  WordFilter filter() const { return {may_be_.data(), within_.data(), lowest_}; }
+  WordFilter filter() const;
   const Snapshot& snapshot() const { return snapshot_; }
 
  private:
@@ -107,6 +111,8 @@ class BlockIndex {
   const Snapshot& snapshot_;
   Range paged_;
   u64 lowest_ = ~u64{0};       // no block or descriptor is below
+  u64 low_end_ = 0;            // nor from here on in the lower half of the address space
+  u64 high_start_ = ~u64{0};   // nor below this in the upper one
   std::pmr::vector<u32> top_;  // leaf number + 1
   std::pmr::vector<Leaf> leaves_;
   std::pmr::vector<Sorted> sorted_;

@@ -156,17 +156,19 @@ class ContentScanner {
   void scan_words(Bytes bytes, Addr at) {
     const std::byte* from = bytes.data();
     const std::byte* end = from + bytes.size() / 8 * 8;
+    const std::byte* end_of_fours = from + bytes.size() / 32 * 32;
     words_ += bytes.size() / 8;
     const Filter filter = filter_;  // a copy: in a member it would be loaded again for each word
     // Much of memory is zero: that is seen four words at a time.
-    for (; end - from >= 32; from += 32) {
-      u64 a = load_unchecked<u64>(from), b = load_unchecked<u64>(from + 8);
-      u64 c = load_unchecked<u64>(from + 16), d = load_unchecked<u64>(from + 24);
-      if ((a | b | c | d) == 0) continue;
-      if (filter.passes(a)) visit(from, bytes, at);
-      if (filter.passes(b)) visit(from + 8, bytes, at);
-      if (filter.passes(c)) visit(from + 16, bytes, at);
-      if (filter.passes(d)) visit(from + 24, bytes, at);
+    for (; from != end_of_fours; from += 32) {
+      u64 any = load_unchecked<u64>(from) | load_unchecked<u64>(from + 8) | load_unchecked<u64>(from + 16) |
+                load_unchecked<u64>(from + 24);
+      if (any == 0) continue;
+      asm volatile("" ::: "memory");  // have each loaded again: four words would take the registers that the filter needs
+      if (filter.passes(load_unchecked<u64>(from))) visit(from, bytes, at);
+      if (filter.passes(load_unchecked<u64>(from + 8))) visit(from + 8, bytes, at);
+      if (filter.passes(load_unchecked<u64>(from + 16))) visit(from + 16, bytes, at);
+      if (filter.passes(load_unchecked<u64>(from + 24))) visit(from + 24, bytes, at);
     }
     for (; from != end; from += 8) {
       if (filter.passes(load_unchecked<u64>(from))) visit(from, bytes, at);

@@ -19,11 +19,13 @@ struct Unsettled {
   u64 first = 0, size_bytes = 0;  // the paged window
   const u64* settled = nullptr;   // bits of its pages
 
+  // Most of the words that may pass lead into the window: that is looked at first.
   bool passes(u64 word) const {
-    if (!words.passes(word)) return false;
+    if (!words.may_pass(word)) return false;
     u64 offset = word - first;
+    if (offset >= size_bytes) return words.passes(word);
     u64 page = offset / kPageBytes;
-    return offset >= size_bytes || (settled[page / 64] >> (page % 64) & 1) == 0;
+    return (settled[page / 64] >> (page % 64) & 1) == 0;
   }
 };
 
