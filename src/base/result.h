@@ -98,7 +98,8 @@ class [[nodiscard]] Result {
   std::expected<T, Error> value_;
 };
 
-// TRY(expr): the value of a Result, or return its error from this function.
+// TRY(expr): the value of a Result, or return its error from this function. Not among the initialisers of an aggregate, behind
+// others: what these have made already g++ does not destroy when the function returns there.
 #define TRY(expression)                                      \
   __extension__({                                            \
     auto try_result_ = (expression);                         \

@@ -57,13 +57,14 @@ Result<std::vector<SuppressionRule>> read_suppressions(const std::vector<std::st
 }  // namespace
 
 Result<kernel::ScanOptions> scan_options(const ScanCommand& command) {
+  auto suppressions = TRY(read_suppressions(command.suppressions));
   return kernel::ScanOptions{.max_passes = command.passes,
                              .interval_s = command.interval_s,
                              .min_age_s = command.min_age_s,
                              .max_objects = command.max_objects,
                              .memory_limit_bytes = command.memory_limit_bytes,
                              .pages = command.pages,
-                             .suppressions = TRY(read_suppressions(command.suppressions)),
+                             .suppressions = std::move(suppressions),
                              .version = ORPHAN_VERSION};
 }
 

@@ -45,7 +45,8 @@ std::vector<Row> random_rows(u32 seed) {
       bool was = old != row.end();
       if (random() % 8 == 0 ? was : !was) continue;
       i64 value = was ? old->value : static_cast<i64>(random() % 1000);
-      if (random() % 3 == 0) value += static_cast<i64>(random() % 21) - 10;
+      // Beyond the range it begins anew at the other end.
+      if (random() % 3 == 0) value = static_cast<i64>(static_cast<u64>(value) + random() % 21 - 10);
       if (random() % 50 == 0) value = random() % 2 == 0 ? kLow : kHigh;
       next.push_back({id, value});
     }

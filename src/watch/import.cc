@@ -103,7 +103,8 @@ Result<Imported> import_files(const std::string& path, std::vector<std::string> 
     if (TRY(is_compressed(file))) {
       parts.push_back(TRY(look_at(file)));
     } else {
-      logs.push_back({file, TRY(first_date(file))});
+      auto start_ms = TRY(first_date(file));
+      logs.push_back({file, start_ms});
     }
   }
   std::ranges::stable_sort(logs, {}, &Log::start_ms);

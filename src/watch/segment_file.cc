@@ -182,10 +182,12 @@ class Line {
 Result<Origin> parse_header(const Line& line, const Json& json) {
   if (TRY(line.text(json, "format")) != kFormat) return line.wrong("is no segment of samples");
   if (json.value("version", 0) != kVersion) return line.wrong("is of a version that this orphan does not know");
-  return Origin{.boot_id = TRY(line.text(json, "boot_id")),
-                .host = TRY(line.text(json, "host")),
-                .release = TRY(line.text(json, "release")),
-                .page_bytes = json.value("page_bytes", i64{4096})};
+  Origin origin;
+  origin.page_bytes = json.value("page_bytes", i64{4096});
+  origin.boot_id = TRY(line.text(json, "boot_id"));
+  origin.host = TRY(line.text(json, "host"));
+  origin.release = TRY(line.text(json, "release"));
+  return origin;
 }
 
 Result<std::vector<Stamp>> parse_stamps(const Line& line, const Json& json) {
@@ -204,11 +206,13 @@ Result<SegmentFile::Line> parse_series(const Line& line, const Json& json, std::
   std::optional<Kind> kind = kind_of(TRY(line.text(json, "kind")));
   std::optional<Unit> unit = unit_of(TRY(line.text(json, "unit")));
   if (!kind || !unit) return line.wrong("a kind or a unit that is not known");
-  return SegmentFile::Line{.kind = *kind,
-                           .unit = *unit,
-                           .name = TRY(line.text(json, "name")),
-                           .field = TRY(line.text(json, "field")),
-                           .values = TRY(line.numbers(json, "values", samples))};
+  SegmentFile::Line series;
+  series.kind = *kind;
+  series.unit = *unit;
+  series.name = TRY(line.text(json, "name"));
+  series.field = TRY(line.text(json, "field"));
+  series.values = TRY(line.numbers(json, "values", samples));
+  return series;
 }
 
 }  // namespace

@@ -71,11 +71,12 @@ Result<TrendSamples> read_trend_samples(const std::string& path, double since_h)
   Samples samples = TRY(Samples::open(path));
   Span span = choose_span(samples, since_h);
   if (span.at.empty()) return Error(ErrorCode::NotFound, path + ": there are no samples in it as yet");
+  auto inputs = TRY(read_inputs(samples, span));
   TrendSamples chosen{.origin = samples.boots()[span.boot],
                       .other_boots = span.boots - 1,
                       .times = {},
                       .time_h = span.time_h,
-                      .inputs = TRY(read_inputs(samples, span))};
+                      .inputs = std::move(inputs)};
   for (u32 index : span.at) chosen.times.push_back(samples.times()[index]);
   return chosen;
 }
