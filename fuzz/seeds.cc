@@ -209,6 +209,16 @@ void write_watch_logs(Folder folder) {
       "some avg10=0.00 avg60=0.00 avg300=0.00 total=123\r\n4096 1 mm/slub.c:12 func:f\r\n1795762165\r\n");
 }
 
+void write_suppressions(Folder folder) {
+  folder.add(
+      "[[suppress]]\nname = \"x keeps its table\"\ncomment = \"for ever\"\ncache = \"kmalloc-*\"\nsymbol = \"x_?ps*\"\nlimit = "
+      "4\n"
+      "expires = 2027-06-30\n\n[[suppress]]\nname = 'by stack'\nframe = 'x_[a-p]*'\nsize = 64\nkind = \"slab\"\n");
+  folder.add("suppress = [ { name = \"one\", string = \"leaky*\" }, { name = \"two\", kind = \"vmalloc\", size = 0x40 } ]\n");
+  folder.add("# no condition\n[[suppress]]\nname = \"all\"\n");
+  folder.add("[suppress]\nname = \"one bracket\"\n");
+}
+
 void write_watch_samples(Folder folder) {
   const watch::Row rows[] = {{{1, 100}, {2, -5}, {9, 1 << 30}}, {{1, 101}, {3, 7}, {9, 1 << 30}}};
   auto text = [](const std::vector<std::byte>& bytes) { return std::string(fuzz::text_of(bytes)); };
@@ -287,6 +297,7 @@ int main(int argc, char** argv) {
   write_saved_records(Folder(root / "saved_records"));
   write_slub_traces(Folder(root / "slub_trace"));
   write_page_maps(Folder(root / "page_map"));
+  write_suppressions(Folder(root / "suppressions"));
   Folder(root / "vmcoreinfo").add(kInfo);
   write_cores(Folder(root / "elf_core"));
   write_watch_logs(Folder(root / "watch_log"));
