@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "logs/json_reader.h"
+#include "logs/mail_text.h"
 #include "logs/text_input.h"
 
 namespace orphan::logs {
@@ -73,6 +74,7 @@ Result<FileFacts> read_json(TextInput& input, std::string_view first, const Hook
 Result<FileFacts> read_text(TextInput& input, std::string_view first, const Hooks& hooks) {
   LineReader lines(input, first);
   TextReader reader(hooks);
+  MailText mails([&](std::string_view line, u64 number) { reader.take(line, number); });
   bool has_binary = false;
   for (;;) {
     auto line = lines.next();
@@ -82,8 +84,9 @@ Result<FileFacts> read_text(TextInput& input, std::string_view first, const Hook
     }
     if (!*line) break;
     has_binary |= is_binary(**line);
-    reader.take(**line, lines.number());
+    mails.add(**line, lines.number());
   }
+  mails.end();
   reader.end();
   const FileFacts& facts = reader.facts();
   bool is_understood = facts.records != 0 || facts.announced != 0 || facts.is_log || facts.damaged != 0;
