@@ -10,10 +10,8 @@ struct Line {
   std::string text;
   u64 number = 0;
   bool operator==(const Line&) const = default;
+  friend std::ostream& operator<<(std::ostream& out, const Line& line) { return out << line.number << ": " << line.text; }
 };
-void PrintTo(const Line& line, std::ostream* out) {
-  *out << line.number << ": " << line.text;
-}
 
 std::vector<Line> decode(std::string_view text) {
   std::vector<Line> lines;

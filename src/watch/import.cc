@@ -93,7 +93,7 @@ Result<u64> import_parts(Store& store, const std::vector<Part>& parts) {
 
 }  // namespace
 
-Result<Imported> import_files(const std::string& path, std::vector<std::string> files,
+Result<Imported> import_files(const std::string& path, const std::vector<std::string>& files,
                               const std::function<void(const std::string&)>& notice) {
   if (::access(path.c_str(), F_OK) == 0)
     return Error(ErrorCode::Usage, "--store: " + path + " is there already; an import makes a new file");

@@ -18,7 +18,7 @@ struct Imported {
 
 // `path` must not be there: what is imported is not mixed with what was. The order of the files does not matter. Text logs are
 // taken for those of one machine.
-Result<Imported> import_files(const std::string& path, std::vector<std::string> files,
+Result<Imported> import_files(const std::string& path, const std::vector<std::string>& files,
                               const std::function<void(const std::string&)>& notice);
 
 }  // namespace orphan::watch
