@@ -164,6 +164,28 @@ TEST(BlockIndex, WordsThatAreNoAddressesReferToNothing) {
   }
 }
 
+// Blocks at either end of the address space, or at both.
+TEST(BlockIndex, WhatLiesBetweenTheEndsOfTheAddressSpaceMayNotPass) {
+  for (bool has_high : {false, true}) {
+    for (bool has_low : {false, true}) {
+      FakeHeap heap;
+      if (has_high) heap.add_block(kVmalloc + kPage, kPage);
+      if (has_low) heap.add_block(kCookies + 64, 16);
+      BlockIndex index = heap.index();
+      WordFilter filter = index.filter();
+      EXPECT_EQ(filter.passes((kVmalloc + kPage).value), has_high);
+      EXPECT_EQ(filter.passes((kVmalloc + 2 * kPage - 1).value), has_high);
+      EXPECT_EQ(filter.passes((kCookies + 64).value), has_low);
+      EXPECT_EQ(filter.passes((kCookies + 79).value), has_low);
+      for (u64 word : {u64{0}, u64{1}, kCookies.value + 63, kCookies.value + 80, u64{0x6c65'616b'206d'6521}, ~u64{0} >> 1,
+                       u64{1} << 63, kVmalloc.value + kPage - 1}) {
+        EXPECT_FALSE(filter.passes(word)) << std::hex << word;
+      }
+      EXPECT_FALSE(filter.may_pass(0x6c65'616b'206d'6521));
+    }
+  }
+}
+
 TEST(BlockIndex, AnIndexWithoutBlocksFindsNothing) {
   FakeHeap heap;
   BlockIndex index = heap.index();
