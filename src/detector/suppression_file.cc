@@ -9,17 +9,54 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 
 namespace orphan {
 namespace {
 
+// A text as ASCII, and back: each other byte stands there in letters. toml++ (3.3) asks its table of Unicode's blanks about what
+// is not ASCII, and that is not defined for all letters.
+class AsciiText {
+ public:
+  explicit AsciiText(std::string_view text) {
+    if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // the mark of a byte order
+    // Letters that do not occur, so that nothing else is taken for them.
+    for (int i = 0; text.find(mark_ = fmt::format("x{}x", i)) != std::string_view::npos;) ++i;
+    for (char c : text) {
+      if (static_cast<unsigned char>(c) < 0x80)
+        text_ += c;
+      else
+        text_ += fmt::format("{}{:02x}", mark_, static_cast<unsigned char>(c));
+    }
+  }
+
+  const std::string& text() const { return text_; }
+
+  // A part of it, or a message with one, as it was.
+  std::string restored(std::string_view part) const {
+    std::string original;
+    for (std::size_t at = part.find(mark_); at != std::string_view::npos; at = part.find(mark_)) {
+      original += part.substr(0, at);
+      part.remove_prefix(at + mark_.size());
+      unsigned byte = 0;
+      auto [end, error] = std::from_chars(part.data(), part.data() + std::min<std::size_t>(part.size(), 2), byte, 16);
+      if (error == std::errc()) original += static_cast<char>(byte);
+      part.remove_prefix(static_cast<std::size_t>(end - part.data()));
+    }
+    return original += part;
+  }
+
+ private:
+  std::string mark_, text_;
+};
+
 class Parser {
  public:
-  explicit Parser(const std::string& path) : path_(path) {}
+  Parser(const std::string& text, const std::string& path) : text_(text), path_(path) {}
 
-  Result<std::vector<SuppressionRule>> run(const std::string& text) {
-    toml::parse_result file = toml::parse(text, path_);
+  Result<std::vector<SuppressionRule>> run() {
+    toml::parse_result file = toml::parse(text_.text(), path_);
     if (!file) return wrong(file.error().source(), std::string(file.error().description()));
     for (const auto& [key, value] : file.table()) {
       if (key.str() != "suppress")
@@ -36,7 +73,8 @@ class Parser {
 
  private:
   Error wrong(const toml::source_region& where, const std::string& what) const {
-    return {ErrorCode::BadData, fmt::format("{}:{}: {}; see docs/suppressions.md", path_, where.begin.line, what)};
+    return {ErrorCode::BadData,
+            fmt::format("{}:{}: {}; see docs/suppressions.md", path_, where.begin.line, text_.restored(what))};
   }
 
   Result<void> add(const toml::table& table) {
@@ -76,7 +114,7 @@ class Parser {
   Result<void> set_text(std::string& to, const toml::key& key, const toml::node& value) const {
     auto text = value.value_exact<std::string>();
     if (!text || text->empty()) return wrong(value.source(), fmt::format("'{}' takes a text in quotes", key.str()));
-    to = std::move(*text);
+    to = text_.restored(*text);
     return {};
   }
 
@@ -95,6 +133,7 @@ class Parser {
     return {};
   }
 
+  AsciiText text_;
   const std::string& path_;
   std::vector<SuppressionRule> rules_;
 };
@@ -110,7 +149,7 @@ bool any_fits(const std::string& pattern, const std::vector<std::string>& texts)
 }  // namespace
 
 Result<std::vector<SuppressionRule>> parse_suppressions(const std::string& text, const std::string& path) {
-  return Parser(path).run(text);
+  return Parser(text, path).run();
 }
 
 bool matches(const SuppressionRule& rule, const SuppressionFacts& facts) {

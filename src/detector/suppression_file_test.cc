@@ -84,6 +84,31 @@ TEST(SuppressionFile, WhatIsWrongIsNamedWithFileAndLine) {
   }
 }
 
+TEST(SuppressionFile, LettersOfAllKindsAreReadInQuotesAndComments) {
+  auto rules = parse_suppressions(
+      "\xef\xbb\xbf# caf\xc3\x95\n[[suppress]]\nname = \"x0x caf\xc3\x95\" # \xc3\x95\ncomment = '''\xe2\x80\xa8\n\xc3\x95'''\n"
+      "cache = '\xc3\x95*'\nsymbol = \"\\u00d5\"\n",
+      "rules.toml");
+  ASSERT_TRUE(rules) << rules.error().text();
+  ASSERT_EQ(rules->size(), 1U);
+  EXPECT_EQ((*rules)[0].name, "x0x caf\xc3\x95");
+  EXPECT_EQ((*rules)[0].comment, "\xe2\x80\xa8\n\xc3\x95");
+  EXPECT_EQ((*rules)[0].cache, "\xc3\x95*");
+  EXPECT_EQ((*rules)[0].symbol, "\xc3\x95");
+}
+
+TEST(SuppressionFile, ALetterThatIsInNoQuotesIsAMistake) {
+  auto key = parse_suppressions("[[suppress]]\nnam\xc3\x95 = \"a\"\n", "rules.toml");
+  ASSERT_FALSE(key);
+  EXPECT_TRUE(key.error().text().starts_with("rules.toml:2: 'nam\xc3\x95' is no key of a rule")) << key.error().text();
+  for (std::string_view text : {"\nx \xc3\x95 = 'a'\n", "\nx = 'a'\xc3\x95\n", "\nx = \xc3\x95\n", "\nx = 4'\xc3\x95'\n",
+                                "\nx = \"\"\"\\\xc3\x95\"\"\"\n", "\nx = 20['''''\xc3\x95'''''\n"}) {
+    auto rules = parse_suppressions(std::string(text), "rules.toml");
+    ASSERT_FALSE(rules) << text;
+    EXPECT_TRUE(rules.error().text().starts_with("rules.toml:2: ")) << rules.error().text();
+  }
+}
+
 TEST(SuppressionFile, EachConditionMustHold) {
   SuppressionFacts facts{.kind = "slab",
                          .cache = "kmalloc-128",
