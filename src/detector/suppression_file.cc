@@ -39,10 +39,11 @@ class AsciiText {
     for (std::size_t at = part.find(mark_); at != std::string_view::npos; at = part.find(mark_)) {
       original += part.substr(0, at);
       part.remove_prefix(at + mark_.size());
+      std::string digits(part.substr(0, 2));
       unsigned byte = 0;
-      auto [end, error] = std::from_chars(part.data(), part.data() + std::min<std::size_t>(part.size(), 2), byte, 16);
-      if (error == std::errc()) original += static_cast<char>(byte);
-      part.remove_prefix(static_cast<std::size_t>(end - part.data()));
+      std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16);
+      original += static_cast<char>(byte);
+      part.remove_prefix(digits.size());
     }
     return original += part;
   }
