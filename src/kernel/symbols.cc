@@ -437,7 +437,7 @@ Addr Symbols::address_of(u32 index) const {
       return Addr{static_cast<i32>(offsets_[index]) >= 0 ? offsets_[index] : base_ - 1 - sign_extended()};
     case Encoding::PlaceRelative: return Addr{base_ + u64{index} * sizeof(u32) + sign_extended()};
   }
-  VERIFY(false);
+  bug("no such encoding");
 }
 
 // The symbols with the highest address that is not above `at`; none: begin is end.
