@@ -2,7 +2,6 @@
 #include "logs/mail_text.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <utility>
 
@@ -77,7 +76,7 @@ void MailText::read_header(std::string_view line) {
   if (at == std::string_view::npos || boundaries_.size() >= kMostBoundaries) return;
   line.remove_prefix(at + kBoundary.size());
   bool is_quoted = skip(line, "\"");
-  line = line.substr(0, line.find_first_of(is_quoted ? "\"" : "; \t"));
+  line = line.substr(0, line.find_first_of(is_quoted ? "\"" : "; \t\r"));
   if (!line.empty()) boundaries_.emplace_back(line);
 }
 
@@ -86,6 +85,7 @@ void MailText::add(std::string_view line, u64 number) {
     end();
     encoding_ = Encoding::None;
   }
+  if (line.starts_with("From ")) boundaries_.clear();
   if (encoding_ == Encoding::None) {
     if (without_end(line, " \t\r").empty()) encoding_ = std::exchange(announced_, Encoding::None);
     read_header(line);

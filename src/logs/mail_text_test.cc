@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace orphan::logs {
 namespace {
 
@@ -65,6 +67,18 @@ TEST(MailText, APartEndsAtItsBoundary_AndAtTheNextMail) {
     if (line.text.find("61") != std::string::npos || line.text.ends_with('a')) texts.push_back(line.text);
   }
   EXPECT_EQ(texts, (std::vector<std::string>{"--- a", "=61", "a", "=61"}));
+}
+
+TEST(MailText, EachOfManyMailsHasItsOwnBoundary) {
+  std::string box;
+  for (int i = 0; i < 300; ++i) {
+    std::string boundary = "b" + std::to_string(i) + ".";
+    box += "From x\r\nContent-Type: multipart/mixed; boundary=" + boundary + "\r\n\r\n--" + boundary +
+           "\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=61\r\n--" + boundary + "--\r\n=62\r\n";
+  }
+  std::vector<Line> lines = decode(box);
+  EXPECT_EQ(std::ranges::count(lines, "a", &Line::text), 300);
+  EXPECT_EQ(std::ranges::count(lines, "=62\r", &Line::text), 300);
 }
 
 TEST(MailText, AnEncodingThatIsAnnouncedOnlyCountsForTheNextBody) {
