@@ -4,8 +4,6 @@
 import json
 import re
 
-import verdict
-
 LEAKS, PARTIAL = 1, 4  # exit statuses of orphan
 # Who leaks what, in tests/kernel/leaky.
 FUNCTIONS = {"kmalloc": "leak_kmalloc", "many": "leak_many", "cache": "leak_from_caches", "other-names": "leak_by_other_names",
@@ -39,19 +37,6 @@ class Run:
         except ValueError as error:
             self.complaints.append(f"{name}: is no JSON: {error}")
             return None
-
-    def reported_anywhere(self):
-        """Addresses of the leaks in all reports of scans: a word that was left somewhere hides a leak from one scan, and not from another."""
-        addresses = set()
-        for name, content in self.files.items():
-            if name.endswith(".json"):
-                try:
-                    report = json.loads(content)
-                except ValueError:
-                    continue  # report() complains
-                if "leaks" in report:
-                    addresses |= {address for address, _, _ in verdict.reported_objects(report)}
-        return addresses
 
     def keep(self, directory):
         directory.mkdir(parents=True, exist_ok=True)
