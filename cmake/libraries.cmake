@@ -25,7 +25,7 @@ foreach(library prometheus-cpp-core prometheus-cpp-pull)
   mark_as_advanced(ORPHAN_FOUND_${library})
 endforeach()
 
-# Debian has it as a shared library and as headers. With its definitions in each source that formats, the build would take a quarter longer.
+# Debian has it as a shared library and as headers. With its definitions in each source that formats, they would take a third longer to compile.
 find_path(ORPHAN_FOUND_fmt fmt/format-inl.h)
 if(NOT ORPHAN_FOUND_fmt)
   message(FATAL_ERROR "fmt is missing: ./dev setup installs what the build needs")

@@ -8,8 +8,6 @@
 namespace orphan::watch {
 namespace {
 
-// Some things are not in every sample.
-constexpr u32 kLastSamples = 4;
 // A verdict takes two looks; the first leaves out so much of what there is.
 constexpr u32 kLeftOutFirst = 8;  // an eighth
 
@@ -38,7 +36,8 @@ Result<void> recall_samples(LiveTrends& trends, Samples& samples, const std::str
   u32 first = end;
   while (first != 0 && samples.boots()[times[first - 1].boot].boot_id == boot_id) --first;
   if (first == end) return {};
-  const std::vector<Series> there = TRY(series_in(samples, std::max(first, end - std::min(end, kLastSamples)), end));
+  const std::vector<Series> there =
+      TRY(series_in(samples, std::max(first, end - std::min(end, LiveTrends::kMostMissed + 1)), end));
   std::vector<u32> ids;
   for (const Series& series : there) ids.push_back(series.id);
   auto recall = [&](std::size_t index, const Values& values) { trends.recall(there[index], times, values); };

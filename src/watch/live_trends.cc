@@ -11,8 +11,6 @@ namespace {
 
 constexpr double kMillisecondsAnHour = 3.6e6;
 constexpr double kHoursADay = 24;
-// Some things are not in every sample: the file of a kmemleak that is scanning cannot be read.
-constexpr u64 kMostMissed = 3;  // samples; then it is not there any more
 
 double hours(i64 milliseconds) {
   return static_cast<double>(milliseconds) / kMillisecondsAnHour;

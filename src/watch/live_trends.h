@@ -15,6 +15,10 @@ namespace orphan::watch {
 
 class LiveTrends {
  public:
+  // Some things are not in every sample: the file of a kmemleak that is scanning cannot be read. What more samples in a row do
+  // not have is not there any more.
+  static constexpr u32 kMostMissed = 3;
+
   enum class Event : u8 {
     Grows,     // it leaks
     Stopped,   // it did, and does not any more
